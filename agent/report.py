@@ -1,0 +1,151 @@
+"""The report: the whole state of one cluster at one moment, as frozen records.
+
+No I/O and no encoding here: wire.py knows how a report travels, the parsers how it is made.
+Times are unix seconds UTC, durations seconds, memory bytes; None is "the scheduler does not say".
+Every string is a stranger's text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Tuple
+
+from agent.states import JobState, NodeState
+
+PROTOCOL = 1
+"""Number of the message format; changes when an older reader would misread a newer report."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A plain job or one subjob of an array; never an array's parent."""
+
+    id: str
+    """As the scheduler prints it: `123.pbs01`, `123[4].pbs01`, `17`."""
+    state: JobState
+    native_state: str
+    """The scheduler's own letter or word."""
+    name: str = ""
+    user: str = ""
+    queue: str = ""
+    group: Optional[str] = None
+    account: Optional[str] = None
+    project: Optional[str] = None
+    array_id: Optional[str] = None
+    """Id of the array's parent, where this is a subjob."""
+    array_index: Optional[str] = None
+    cores: int = 0
+    """In use if it holds cores (running, exiting), asked for otherwise."""
+    nodes: int = 0
+    gpus: int = 0
+    memory_bytes: Optional[int] = None
+    """Memory asked for, over all nodes."""
+    walltime_seconds: Optional[int] = None
+    """Walltime asked for; None where there is no limit or it is not told."""
+    walltime_used_seconds: Optional[int] = None
+    cpu_used_seconds: Optional[int] = None
+    memory_used_bytes: Optional[int] = None
+    submitted_at: Optional[int] = None
+    eligible_at: Optional[int] = None
+    started_at: Optional[int] = None
+    ended_at: Optional[int] = None
+    estimated_start_at: Optional[int] = None
+    """The scheduler's own estimate."""
+    exit_status: Optional[int] = None
+    priority: Optional[int] = None
+    comment: Optional[str] = None
+    """The scheduler's own words on why it waits or how it went."""
+    hold: Optional[str] = None
+    """Native hold types (`u`, `o`, `us`); None where nothing holds it."""
+    depends_on: Optional[str] = None
+    """Native dependency text."""
+    hosts: Dict[str, int] = field(default_factory=dict)
+    """Node name -> cores, for what runs; empty otherwise. Node names match `Node.name`."""
+
+
+@dataclass(frozen=True)
+class Array:
+    """The parent of a job array; its subjobs are jobs."""
+
+    id: str
+    native_state: str
+    name: str = ""
+    user: str = ""
+    queue: str = ""
+    total: Optional[int] = None
+    """Number of subjobs it was submitted with."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One vnode or host, once."""
+
+    name: str
+    state: NodeState
+    native_state: str
+    cores: Optional[int] = None
+    cores_used: Optional[int] = None
+    gpus: Optional[int] = None
+    gpus_used: Optional[int] = None
+    memory_bytes: Optional[int] = None
+    memory_used_bytes: Optional[int] = None
+    load: Optional[float] = None
+    jobs: Tuple[str, ...] = ()
+    """Ids of the jobs on it, each once, as `Job.id` has them."""
+    properties: Tuple[str, ...] = ()
+    comment: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Queue:
+    """One queue and its limits."""
+
+    name: str
+    type: str
+    """`execution` or `routing`."""
+    enabled: Optional[bool] = None
+    """Takes new jobs."""
+    started: Optional[bool] = None
+    """Starts its jobs."""
+    priority: Optional[int] = None
+    max_walltime_seconds: Optional[int] = None
+    jobs: Dict[str, int] = field(default_factory=dict)
+    """Job state (values of JobState) -> count, as the scheduler's own counters say."""
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """Which scheduler answered."""
+
+    kind: str
+    """`openpbs`, `torque` or `slurm`."""
+    version: str
+    server: str
+
+
+@dataclass(frozen=True)
+class Warning:  # noqa: A001 - the field's own word, always used as report.Warning
+    """Something that could not be read or done; the report stands without it."""
+
+    source: str
+    """The command, or the command and the record."""
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole state of one cluster at one moment."""
+
+    cluster: str
+    scheduler: Scheduler
+    taken_at: float
+    """When the queries had finished."""
+    query_seconds: Dict[str, float]
+    """`jobs`, `nodes`, `queues` -> seconds their commands took."""
+    jobs: List[Job]
+    arrays: List[Array]
+    nodes: List[Node]
+    queues: List[Queue]
+    warnings: List[Warning]
+    agent_version: str
+    protocol: int = PROTOCOL

@@ -1,0 +1,1 @@
+"""webstat's collector: asks every agent, keeps what changed, announces new data."""

@@ -1,0 +1,264 @@
+"""The store's tables: written by the collector, read by webstat. The only place that names columns.
+
+The store keeps intervals, not copies of the queue. Times are unix seconds UTC (integers),
+durations seconds, memory bytes; NULL is "the scheduler did not say". Small vocabularies are kept
+as numbers: JOB_STATES and NODE_STATES below, whose order may only be appended to.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from agent.states import JobState, NodeState
+
+metadata = MetaData()
+
+JOB_STATES: tuple[JobState, ...] = (
+    JobState.QUEUED,
+    JobState.HELD,
+    JobState.WAITING,
+    JobState.TRANSITING,
+    JobState.RUNNING,
+    JobState.SUSPENDED,
+    JobState.EXITING,
+    JobState.FINISHED,
+    JobState.UNKNOWN,
+)
+"""`job.state` and `job_span.state` are indexes into this."""
+
+NODE_STATES: tuple[NodeState, ...] = (
+    NodeState.FREE,
+    NodeState.PARTIAL,
+    NodeState.BUSY,
+    NodeState.RESERVED,
+    NodeState.OFFLINE,
+    NodeState.DOWN,
+    NodeState.UNKNOWN,
+)
+"""`node.state`, `node_span.state` and `capacity_*.state` are indexes into this."""
+
+OPEN = 253402300799
+"""`until` of a span that goes on, and of nothing else: 9999-12-31T23:59:59Z."""
+
+cluster = Table(
+    "cluster",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True, comment="from webstat.toml; used in addresses"),
+    Column("title", Text, nullable=False, comment="what people call it"),
+    Column("demo", Boolean, nullable=False, default=False, comment="simulated: pages say DEMO"),
+    Column("period_seconds", Integer, nullable=False, comment="time between polls"),
+    Column("scheduler_kind", String(16), comment="openpbs, torque, slurm; NULL before the first report"),
+    Column("scheduler_version", Text),
+    Column("scheduler_server", Text),
+    Column("report", Integer, nullable=False, default=0, comment="number of the newest stored report; 0 is none yet"),
+    Column("taken_at", Float, comment="when the newest report's queries had finished"),
+    Column("query_seconds", Float, comment="what the newest report cost the scheduler"),
+    Column("warnings", Text, comment="JSON [{source, message}] of the newest report"),
+    Column("failures", Integer, nullable=False, default=0, comment="polls failed in a row; 0 is healthy"),
+    Column("error_code", String(32), comment="of the last failed poll; NULL when healthy"),
+    Column("error", Text, comment="words of the last failed poll; NULL when healthy"),
+    Column("attempted_at", Float, comment="when the last poll was begun"),
+    Column("next_poll_at", Float, comment="when the next one is due"),
+)
+
+poll = Table(
+    "poll",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("cluster_id", ForeignKey("cluster.id"), nullable=False),
+    Column("at", Integer, nullable=False, comment="when it was begun"),
+    Column("seconds", Float, nullable=False, comment="until the answer, or until it was given up"),
+    Column("report", Integer, comment="number of the report it brought; NULL if it failed or was a repeat"),
+    Column("taken_at", Float, comment="of that report"),
+    Column("query_seconds", Float),
+    Column("running", Integer, comment="jobs in that report, by state"),
+    Column("pending", Integer),
+    Column("error_code", String(32)),
+    Column("error", Text),
+    Index("poll_by_time", "cluster_id", "at"),
+)
+
+word = Table(
+    "word",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("text", Text, nullable=False, unique=True, comment="a user, group, account, project or queue"),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("cluster_id", ForeignKey("cluster.id"), nullable=False),
+    Column("native_id", Text, nullable=False, comment="as the scheduler prints it"),
+    Column("array_id", Text, comment="native id of the array's parent"),
+    Column("array_index", Text),
+    Column("name", Text, nullable=False),
+    Column("user_id", ForeignKey("word.id"), nullable=False),
+    Column("group_id", ForeignKey("word.id")),
+    Column("account_id", ForeignKey("word.id")),
+    Column("project_id", ForeignKey("word.id")),
+    Column("queue_id", ForeignKey("word.id"), nullable=False),
+    Column("state", SmallInteger, nullable=False, comment="index into JOB_STATES; the last one known"),
+    Column("native_state", Text, nullable=False),
+    Column("cores", Integer, nullable=False),
+    Column("nodes", Integer, nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Column("memory_bytes", Integer),
+    Column("walltime_seconds", Integer),
+    Column("walltime_used_seconds", Integer),
+    Column("cpu_used_seconds", Integer),
+    Column("memory_used_bytes", Integer),
+    Column("submitted_at", Integer, nullable=False, comment="first seen, where the scheduler does not say"),
+    Column("eligible_at", Integer),
+    Column("started_at", Integer),
+    Column("ended_at", Integer, comment="NULL while it lives"),
+    Column("ended_estimated", Boolean, nullable=False, default=False, comment="the end lies between two polls"),
+    Column("estimated_start_at", Integer, comment="the scheduler's estimate"),
+    Column("exit_status", Integer),
+    Column("priority", Integer),
+    Column("comment", Text, comment="the scheduler's words; dropped when it ends"),
+    Column("hold", Text),
+    Column("depends_on", Text),
+    Column("hosts", Text, comment="JSON {node: cores}"),
+    Index("job_by_end", "cluster_id", "ended_at", "submitted_at"),
+    Index("job_by_id", "cluster_id", "native_id", "submitted_at", unique=True),
+)
+"""A job lives while `ended_at` is NULL."""
+
+job_span = Table(
+    "job_span",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), primary_key=True),
+    Column("since", Integer, primary_key=True, autoincrement=False),
+    Column("until", Integer, nullable=False, comment="OPEN while it goes on"),
+    Column("state", SmallInteger, nullable=False),
+    Column("queue_id", Integer, nullable=False),
+    Column("cores", Integer, nullable=False),
+    Column("gpus", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""One row per state, queue or size a job was in; half-open [since, until), no overlaps within a job."""
+
+node = Table(
+    "node",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("cluster_id", ForeignKey("cluster.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", SmallInteger, nullable=False, comment="index into NODE_STATES"),
+    Column("native_state", Text, nullable=False),
+    Column("cores", Integer),
+    Column("cores_used", Integer),
+    Column("gpus", Integer),
+    Column("gpus_used", Integer),
+    Column("memory_bytes", Integer),
+    Column("memory_used_bytes", Integer),
+    Column("load", Float),
+    Column("jobs", Text, comment="JSON [native job id]"),
+    Column("properties", Text, comment="JSON [str]"),
+    Column("comment", Text),
+    Column("gone_at", Integer, comment="when it was no longer listed; NULL while it is"),
+    UniqueConstraint("cluster_id", "name"),
+)
+
+node_span = Table(
+    "node_span",
+    metadata,
+    Column("node_id", ForeignKey("node.id"), primary_key=True),
+    Column("since", Integer, primary_key=True, autoincrement=False),
+    Column("until", Integer, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("cores", Integer, nullable=False),
+    Column("gpus", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("cluster_id", ForeignKey("cluster.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", String(16), nullable=False, comment="execution or routing"),
+    Column("enabled", Boolean),
+    Column("started", Boolean),
+    Column("priority", Integer),
+    Column("max_walltime_seconds", Integer),
+    Column("gone_at", Integer),
+    UniqueConstraint("cluster_id", "name"),
+)
+
+queue_span = Table(
+    "queue_span",
+    metadata,
+    Column("queue_id", ForeignKey("queue.id"), primary_key=True),
+    Column("since", Integer, primary_key=True, autoincrement=False),
+    Column("until", Integer, nullable=False),
+    Column("enabled", Boolean),
+    Column("started", Boolean),
+    Column("max_walltime_seconds", Integer),
+    sqlite_with_rowid=False,
+)
+
+
+def _usage(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
+        Column("bucket", Integer, primary_key=True, comment="its first second"),
+        Column("queue_id", ForeignKey("word.id"), primary_key=True),
+        Column("user_id", ForeignKey("word.id"), primary_key=True),
+        Column("group_id", Integer, primary_key=True, comment="word.id; 0 where the scheduler names no group"),
+        Column("core_seconds", Integer, nullable=False, comment="run"),
+        Column("gpu_seconds", Integer, nullable=False, comment="run"),
+        Column("waited_core_seconds", Integer, nullable=False, comment="cores asked for x time queued"),
+        Column("submitted", Integer, nullable=False, comment="jobs submitted in the bucket"),
+        Column("started", Integer, nullable=False),
+        Column("ended", Integer, nullable=False),
+        Column("wait_seconds", Integer, nullable=False, comment="sum over the jobs that started in the bucket"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _capacity(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
+        Column("bucket", Integer, primary_key=True),
+        Column("state", SmallInteger, primary_key=True, autoincrement=False),
+        Column("core_seconds", Integer, nullable=False, comment="installed cores of nodes in that state"),
+        Column("gpu_seconds", Integer, nullable=False),
+        Column("node_seconds", Integer, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+usage_hour = _usage("usage_hour")
+usage_day = _usage("usage_day")
+capacity_hour = _capacity("capacity_hour")
+capacity_day = _capacity("capacity_day")
+
+dirty_hour = Table(
+    "dirty_hour",
+    metadata,
+    Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
+    Column("bucket", Integer, primary_key=True, comment="an hour whose usage must be computed again"),
+    sqlite_with_rowid=False,
+)
