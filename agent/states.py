@@ -134,5 +134,3 @@ def occupied(state: NodeState, cores: int, cores_used: int) -> NodeState:
     if cores_used <= 0:
         return NodeState.FREE
     return NodeState.BUSY if cores_used >= cores > 0 else NodeState.PARTIAL
-
-
