@@ -6,14 +6,21 @@ Messages of SettingsError say which line to change and to what.
 
 from __future__ import annotations
 
-import re
+import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from collector.errors import SettingsError
+
+DEFAULT_FILE = "webstat.toml"
+FILE_VARIABLE = "WEBSTAT_CONFIG"
+"""Environment variable that names the file where no --config is given."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Endpoint = Annotated[str, Field(pattern=r"^(tcp|ipc)://\S+$")]
@@ -28,6 +35,15 @@ class StoreSettings(_Table):
 
     url: str = "sqlite:///var/webstat.sqlite"
     """An SQLAlchemy URL. Relative SQLite paths are relative to the file's folder."""
+
+    @field_validator("url")
+    @classmethod
+    def _url_reads(cls, url: str) -> str:
+        try:
+            make_url(url)
+        except ArgumentError:
+            raise ValueError(f"{url!r} is no database address; write e.g. sqlite:///var/webstat.sqlite") from None
+        return url
 
 
 class CollectorSettings(_Table):
@@ -56,6 +72,16 @@ class WebSettings(_Table):
     timezone: str | None = None
     """IANA name of the zone that charts are drawn in; the server's own where it is left out."""
 
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (KeyError, ValueError, OSError):
+                raise ValueError(f"{name!r} is no time zone; write an IANA name such as Europe/Berlin") from None
+        return name
+
 
 class ClusterSettings(_Table):
     """[[cluster]]: one agent to ask."""
@@ -83,4 +109,82 @@ class Settings(_Table):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"two [[cluster]] tables are named {', '.join(twice)}; give each its own name")
+        keyed = [c.name for c in self.cluster if c.server_key_file]
+        if keyed and self.collector.secret_key_file is None:
+            raise ValueError(
+                f"cluster {keyed[0]} has server_key_file, but [collector] has no secret_key_file; "
+                "make one with: python -m agent keys make keys --name collector"
+            )
         return self
+
+
+def settings_path(given: str | None) -> Path:
+    """Which file to read: `--config`, else $WEBSTAT_CONFIG, else webstat.toml here."""
+    return Path(given or os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check webstat.toml; relative paths in it are relative to its folder.
+
+    Raises SettingsError with one line for each thing to change.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError(f"{path} does not exist; copy webstat.example.toml to it and name your clusters") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from None
+    try:
+        settings = Settings.model_validate(document)
+    except ValidationError as error:
+        lines = [f"  {_where(e['loc'])}: {_words(e)}" for e in error.errors()]
+        raise SettingsError("\n".join([f"{path} needs a change:", *lines])) from None
+    return _beside(settings, path.resolve().parent)
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    """`cluster.1.agent` as people count: the second [[cluster]], key agent."""
+    words = [
+        f"no. {part + 1}" if isinstance(part, int) else f"[{part}]" if not i else part
+        for i, part in enumerate(location)
+    ]
+    return " ".join(words) or "the file"
+
+
+def _words(error: Any) -> str:
+    kind, given = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        return "this key is not known; look for a misspelling in webstat.example.toml"
+    if kind == "missing":
+        return "this key is missing"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        endpoint = "tcp|ipc" in error["ctx"]["pattern"]
+        message = (
+            "expected an address such as tcp://login1.example.org:7621"
+            if endpoint
+            else "expected letters, digits, dot, dash or underscore (it becomes part of addresses)"
+        )
+    return f"{message} (found {given!r})" if isinstance(given, (str, int, float, bool)) else message
+
+
+def _beside(settings: Settings, folder: Path) -> Settings:
+    url = make_url(settings.store.url)
+    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        url = url.set(database=str(folder / url.database))
+    secret = settings.collector.secret_key_file
+    clusters = tuple(
+        c.model_copy(update={"server_key_file": folder / c.server_key_file if c.server_key_file else None})
+        for c in settings.cluster
+    )
+    return settings.model_copy(
+        update={
+            "store": StoreSettings(url=url.render_as_string(hide_password=False)),
+            "collector": settings.collector.model_copy(update={"secret_key_file": folder / secret if secret else None}),
+            "cluster": clusters,
+        }
+    )

@@ -1,0 +1,53 @@
+"""The collector's errors, in one tree. Messages say what was expected, what came, and what to do.
+
+    CollectorError
+    ├── SettingsError      webstat.toml cannot be read, or a line of it is wrong
+    ├── PollFailed         one poll brought no report: carries a stable code and words
+    │   └── NoAnswer       nothing came within the time (code "silent")
+    └── StoreError         the store cannot be used
+        ├── StoreBusy      another collector writes it; the message names it
+        └── StoreTooNew    it was written by a newer webstat
+
+What the agent's modules raise is translated where it is met (client.py).
+"""
+
+from __future__ import annotations
+
+
+class CollectorError(Exception):
+    """Anything the collector reports to a person."""
+
+
+class SettingsError(CollectorError):
+    """webstat.toml cannot be read, or a line of it is wrong."""
+
+
+class PollFailed(CollectorError):
+    """One poll brought no report.
+
+    `code` is stable: `silent`, `refused`, `protocol`, `too_large`, `malformed`, or the agent's own
+    code when it answered with an error (`command_failed`, `command_timeout`, …).
+    """
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NoAnswer(PollFailed):
+    """Nothing came within the time."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "silent")
+
+
+class StoreError(CollectorError):
+    """The store cannot be used."""
+
+
+class StoreBusy(StoreError):
+    """Another collector writes the store; the message names it."""
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer webstat."""
