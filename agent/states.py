@@ -123,6 +123,102 @@ TORQUE_NODE_STATES: Dict[str, NodeState] = {
     "state-unknown": NodeState.UNKNOWN,
 }
 
+SLURM_WRAPPER_JOB_STATES: Dict[str, JobState] = {
+    "Q": JobState.QUEUED,  # held ones too: the parser tells them by their priority, which is 0
+    "R": JobState.RUNNING,  # also CONFIGURING: it has its nodes, they are being booted
+    "S": JobState.SUSPENDED,
+    "C": JobState.FINISHED,  # also COMPLETING: the wrapper shows both alike
+    "U": JobState.FINISHED,  # DEADLINE and OUT_OF_MEMORY, the two ends it has no letter for
+}
+"""Letters of the qstat that Debian's slurm-wlm-torque installs."""
+
+SLURM_JOB_STATES: Dict[str, JobState] = {
+    "PENDING": JobState.QUEUED,  # held, waiting for a date: its reason tells
+    "REQUEUED": JobState.QUEUED,
+    "REQUEUE_FED": JobState.QUEUED,
+    "REQUEUE_HOLD": JobState.HELD,
+    "RESV_DEL_HOLD": JobState.HELD,  # its reservation was deleted
+    "SPECIAL_EXIT": JobState.HELD,  # requeued and held because of its exit code
+    "CONFIGURING": JobState.RUNNING,  # its nodes are being booted for it
+    "RUNNING": JobState.RUNNING,
+    "RESIZING": JobState.RUNNING,
+    "SIGNALING": JobState.RUNNING,
+    "STOPPED": JobState.RUNNING,  # by SIGSTOP: it keeps its cores
+    "SUSPENDED": JobState.SUSPENDED,
+    "COMPLETING": JobState.EXITING,
+    "STAGE_OUT": JobState.EXITING,
+    "COMPLETED": JobState.FINISHED,
+    "CANCELLED": JobState.FINISHED,
+    "FAILED": JobState.FINISHED,
+    "TIMEOUT": JobState.FINISHED,
+    "NODE_FAIL": JobState.FINISHED,
+    "PREEMPTED": JobState.FINISHED,
+    "BOOT_FAIL": JobState.FINISHED,
+    "DEADLINE": JobState.FINISHED,
+    "OUT_OF_MEMORY": JobState.FINISHED,
+    "REVOKED": JobState.FINISHED,  # another cluster of the federation took it
+}
+
+SLURM_HOLD_REASONS: Dict[str, JobState] = {
+    "JobHeldUser": JobState.HELD,
+    "JobHeldAdmin": JobState.HELD,
+    "Dependency": JobState.HELD,  # as PBS has it: a system hold until the other job ends
+    "DependencyNeverSatisfied": JobState.HELD,
+    "BeginTime": JobState.WAITING,
+}
+"""Reasons that say more of a pending job than its state does."""
+
+SLURM_NODE_STATES: Dict[str, NodeState] = {
+    "idle": NodeState.FREE,
+    "mixed": NodeState.PARTIAL,
+    "allocated": NodeState.BUSY,
+    "completing": NodeState.BUSY,  # nothing new starts on it before its jobs have gone
+    "planned": NodeState.FREE,  # kept for a larger job; shorter ones are let in before
+    "perfctrs": NodeState.BUSY,  # allocated, with performance counters in use
+    "reserved": NodeState.RESERVED,
+    "maint": NodeState.OFFLINE,
+    "maintenance": NodeState.OFFLINE,
+    "drain": NodeState.OFFLINE,
+    "draining": NodeState.OFFLINE,  # its jobs run on, no new ones start
+    "drained": NodeState.OFFLINE,
+    "fail": NodeState.OFFLINE,
+    "failing": NodeState.OFFLINE,
+    "blocked": NodeState.OFFLINE,
+    "future": NodeState.OFFLINE,
+    "reboot": NodeState.OFFLINE,
+    "reboot_issued": NodeState.OFFLINE,
+    "reboot_requested": NodeState.OFFLINE,
+    "powering_down": NodeState.OFFLINE,
+    "power_down": NodeState.OFFLINE,
+    "down": NodeState.DOWN,
+    "error": NodeState.DOWN,
+    "inval": NodeState.DOWN,  # it registered with less than its configuration says
+    "invalid_reg": NodeState.DOWN,
+    "not_responding": NodeState.DOWN,
+    "unknown": NodeState.UNKNOWN,
+    # Said beside one of the words above, and nothing against using the node:
+    "cloud": NodeState.FREE,
+    "dynamic_norm": NodeState.FREE,
+    "dynamic_future": NodeState.FREE,
+    "powered_down": NodeState.FREE,  # Slurm boots it when a job needs it
+    "powering_up": NodeState.FREE,
+    "power_up": NodeState.FREE,
+}
+"""Words of sinfo, and its flags in small letters."""
+
+SLURM_NODE_SUFFIXES: Dict[str, NodeState] = {
+    "*": NodeState.DOWN,  # does not respond; no new work goes to it
+    "~": NodeState.FREE,  # powered down; Slurm boots it when a job needs it
+    "#": NodeState.FREE,  # powering up
+    "!": NodeState.OFFLINE,  # to be powered down
+    "%": NodeState.OFFLINE,  # powering down
+    "$": NodeState.OFFLINE,  # in a maintenance reservation
+    "@": NodeState.FREE,  # to be rebooted once it is idle; meanwhile it serves
+    "^": NodeState.OFFLINE,  # being rebooted
+    "-": NodeState.FREE,  # planned for a larger job
+}
+"""Marks that follow a node's word (`idle~`, `down*`)."""
+
 
 def occupied(state: NodeState, cores: int, cores_used: int) -> NodeState:
     """Refine a usable node's state by its cores: none taken FREE, some PARTIAL, all BUSY.
