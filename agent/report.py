@@ -148,4 +148,7 @@ class Report:
     queues: List[Queue]
     warnings: List[Warning]
     agent_version: str
+    partial: Tuple[str, ...] = ()
+    """Which of `jobs`, `nodes`, `queues` are known to lack records (a command failed, its output was
+    cut, a record could not be read): what is missing there has not gone away."""
     protocol: int = PROTOCOL

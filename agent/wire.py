@@ -89,6 +89,7 @@ def to_wire(report: Report, max_bytes: int = MAX_MESSAGE_BYTES) -> bytes:
         "scheduler": asdict(report.scheduler),
         "taken_at": report.taken_at,
         "query_seconds": report.query_seconds,
+        "partial": list(report.partial),
     }
     for name, record_type in _TABLES.items():
         document[name] = _to_columns(getattr(report, name), record_type)
@@ -121,6 +122,9 @@ def from_wire(data: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> Report:
     for name, seconds in query_seconds.items():
         if not isinstance(seconds, (int, float)):
             raise MalformedMessage(f"field 'query_seconds.{name}' is {_kind(seconds)}, expected a number")
+    partial = document.get("partial", [])
+    if not isinstance(partial, list) or any(not isinstance(name, str) for name in partial):
+        raise MalformedMessage("field 'partial' holds something else than names")
     return Report(
         cluster=_field(document, "cluster", str),
         scheduler=Scheduler(
@@ -129,6 +133,7 @@ def from_wire(data: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> Report:
         taken_at=float(_field(document, "taken_at", (int, float))),
         query_seconds={name: float(seconds) for name, seconds in query_seconds.items()},
         agent_version=_field(document, "agent_version", str),
+        partial=tuple(partial),
         protocol=document["protocol"],
         **tables,
     )

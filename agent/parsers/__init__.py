@@ -19,6 +19,8 @@ class ParsedJobs:
     jobs: List[Job] = field(default_factory=list)
     arrays: List[Array] = field(default_factory=list)
     warnings: List[Warning] = field(default_factory=list)
+    complete: bool = True
+    """False where a job was left out: its record could not be read, or the output was cut."""
 
 
 @dataclass
@@ -27,6 +29,8 @@ class ParsedNodes:
 
     nodes: List[Node] = field(default_factory=list)
     warnings: List[Warning] = field(default_factory=list)
+    complete: bool = True
+    """False where a node was left out: its record could not be read, or the output was cut."""
 
 
 @dataclass
@@ -35,6 +39,8 @@ class ParsedQueues:
 
     queues: List[Queue] = field(default_factory=list)
     warnings: List[Warning] = field(default_factory=list)
+    complete: bool = True
+    """False where a queue was left out: its record could not be read, or the output was cut."""
 
 
 @dataclass

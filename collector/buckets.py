@@ -1,0 +1,159 @@
+"""The rollup tables: computes dirty hours again from spans, and sums days from hours.
+
+What a bucket holds is decided in rollup.py; which hours are dirty is noted with each report.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, or_, select
+
+from collector.rollup import DAY, HOUR, JobSpan, JobTimes, capacity, day_of, hour_of, usage
+from collector.rows import Row
+from collector.schema import (
+    JOB_STATES,
+    capacity_day,
+    capacity_hour,
+    dirty_hour,
+    job,
+    job_span,
+    node,
+    node_span,
+    usage_day,
+    usage_hour,
+)
+
+
+def mark_dirty(connection: Connection, cluster_id: int, first: int, last: int) -> None:
+    """Note that every hour from second `first` to second `last` must be computed again."""
+    marked = set(connection.execute(select(dirty_hour.c.bucket).where(dirty_hour.c.cluster_id == cluster_id)).scalars())
+    hours = range(hour_of(first), hour_of(last) + HOUR, HOUR)
+    rows = [{"cluster_id": cluster_id, "bucket": bucket} for bucket in hours if bucket not in marked]
+    if rows:
+        connection.execute(insert(dirty_hour), rows)
+
+
+def dirty_hours(engine: Engine, cluster_id: int) -> list[int]:
+    """The hours that must be computed again, oldest first."""
+    with engine.connect() as connection:
+        found = connection.execute(
+            select(dirty_hour.c.bucket).where(dirty_hour.c.cluster_id == cluster_id).order_by(dirty_hour.c.bucket)
+        )
+        return list(found.scalars())
+
+
+def compute(engine: Engine, cluster_id: int, hours: list[int], known_until: int) -> None:
+    """Compute `hours` again, one transaction each, then the days they are in.
+
+    `known_until` is the time of the newest report: an hour that is not over by then stays dirty.
+    """
+    for bucket in hours:
+        with engine.begin() as connection:
+            _compute_hour(connection, cluster_id, bucket, known_until)
+            if bucket + HOUR <= known_until:
+                connection.execute(
+                    delete(dirty_hour).where(dirty_hour.c.cluster_id == cluster_id, dirty_hour.c.bucket == bucket)
+                )
+    for day in sorted({day_of(bucket) for bucket in hours}):
+        with engine.begin() as connection:
+            _sum_day(connection, cluster_id, day)
+
+
+def _compute_hour(connection: Connection, cluster_id: int, start: int, known_until: int) -> None:
+    end = min(start + HOUR, known_until)
+    alive = (
+        (job.c.cluster_id == cluster_id)
+        & or_(job.c.ended_at.is_(None), job.c.ended_at >= start)
+        & (job.c.submitted_at < end)
+    )
+    group = func.coalesce(job.c.group_id, 0)
+    spans = connection.execute(
+        select(
+            job_span.c.queue_id,
+            job.c.user_id,
+            group,
+            job_span.c.state,
+            job_span.c.since,
+            job_span.c.until,
+            job_span.c.cores,
+            job_span.c.gpus,
+        )
+        .join(job, job.c.id == job_span.c.job_id)
+        .where(alive, job_span.c.since < end, job_span.c.until > start)
+    )
+    times = connection.execute(
+        select(
+            job.c.queue_id,
+            job.c.user_id,
+            group,
+            job.c.submitted_at,
+            job.c.eligible_at,
+            job.c.started_at,
+            job.c.ended_at,
+        ).where(
+            alive,
+            or_(job.c.submitted_at >= start, job.c.started_at >= start, job.c.ended_at >= start),
+        )
+    )
+    rows = usage(
+        (JobSpan(r[0], r[1], r[2], JOB_STATES[r[3]], *r[4:]) for r in spans),
+        (JobTimes(*r) for r in times),
+        start,
+        end,
+    )
+    _replace(
+        connection,
+        usage_hour,
+        cluster_id,
+        start,
+        [
+            {
+                "queue_id": key[0],
+                "user_id": key[1],
+                "group_id": key[2],
+                **{name: getattr(row, name) for name in row.__slots__},
+            }
+            for key, row in rows.items()
+        ],
+    )
+    states = connection.execute(
+        select(node_span.c.state, node_span.c.since, node_span.c.until, node_span.c.cores, node_span.c.gpus)
+        .join(node, node.c.id == node_span.c.node_id)
+        .where(node.c.cluster_id == cluster_id, node_span.c.since < end, node_span.c.until > start)
+    )
+    _replace(
+        connection,
+        capacity_hour,
+        cluster_id,
+        start,
+        [
+            {"state": state, "core_seconds": core, "gpu_seconds": gpu, "node_seconds": seconds}
+            for state, (core, gpu, seconds) in capacity(states.tuples(), start, end).items()
+        ],
+    )
+
+
+def _replace(connection: Connection, table: Table, cluster_id: int, bucket: int, rows: list[Row]) -> None:
+    connection.execute(delete(table).where(table.c.cluster_id == cluster_id, table.c.bucket == bucket))
+    if rows:
+        connection.execute(insert(table), [{"cluster_id": cluster_id, "bucket": bucket, **row} for row in rows])
+
+
+def _sum_day(connection: Connection, cluster_id: int, day: int) -> None:
+    """A day's rows are the sums of its hours' rows."""
+    for hours, days in ((usage_hour, usage_day), (capacity_hour, capacity_day)):
+        keys = [c.name for c in hours.primary_key.columns if c.name not in ("cluster_id", "bucket")]
+        sums = [c.name for c in hours.columns if not c.primary_key]
+        connection.execute(delete(days).where(days.c.cluster_id == cluster_id, days.c.bucket == day))
+        connection.execute(
+            insert(days).from_select(
+                ["cluster_id", "bucket", *keys, *sums],
+                select(
+                    hours.c.cluster_id,
+                    func.min(day),
+                    *[hours.c[key] for key in keys],
+                    *[func.sum(hours.c[name]) for name in sums],
+                )
+                .where(hours.c.cluster_id == cluster_id, hours.c.bucket >= day, hours.c.bucket < day + DAY)
+                .group_by(hours.c.cluster_id, *[hours.c[key] for key in keys]),
+            )
+        )

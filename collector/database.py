@@ -1,0 +1,97 @@
+"""The database under the store: engine with its settings, schema migrations, and the one-writer lock.
+
+What is written into it is store.py's business.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+from typing import IO, Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event, make_url
+
+from collector.errors import StoreBusy, StoreError, StoreTooNew
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def open_engine(url: str) -> Engine:
+    """An engine to write with. SQLite: WAL, so that readers never wait; the file's folder is made."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed)
+    if parsed.database and parsed.database != ":memory:":
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the store's folder cannot be made: {error}; change [store] url") from None
+    engine = create_engine(parsed, connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN comes too late and is deferred
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-65536", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _config(engine: Engine) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["engine"] = engine
+    return config
+
+
+def migrate(engine: Engine) -> tuple[str | None, str]:
+    """Bring the schema to this version's; returns (revision before, revision after).
+
+    Raises StoreTooNew where the store was written by a newer webstat.
+    """
+    config = _config(engine)
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head() or ""
+    with engine.connect() as connection:
+        before = MigrationContext.configure(connection).get_current_revision()
+    if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+        raise StoreTooNew(
+            f"the store has schema {before}, this webstat knows up to {head}; install the newer webstat again"
+        )
+    if before != head:
+        command.upgrade(config, "head")
+    return before, head
+
+
+def lock_for_writing(engine: Engine) -> IO[str] | None:
+    """Keep other collectors from writing this SQLite file until the returned handle is closed.
+
+    The lock is the kernel's: it goes with the process, however that ends. None for other databases.
+    Raises StoreBusy, naming the one that holds it.
+    """
+    database = engine.url.database
+    if engine.url.get_backend_name() != "sqlite" or not database or database == ":memory:":
+        return None
+    handle = Path(f"{database}.lock").open("a+")  # noqa: SIM115 - it is the lock, and outlives this function
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.seek(0)
+        holder = handle.read().strip() or "an unknown process"
+        handle.close()
+        raise StoreBusy(f"{database} is already written by {holder}; stop that collector first") from None
+    handle.seek(0)
+    handle.truncate()
+    handle.write(f"the collector with process id {os.getpid()} on {socket.gethostname()}")
+    handle.flush()
+    return handle

@@ -1,0 +1,326 @@
+"""Previous state + Report -> changes. Pure: no clock, no SQL; store.py writes what comes out.
+
+A job's history is a row of half-open spans. Times come from the scheduler where it tells them
+(submitted, started, ended); a change that is only seen is dated by the report that saw it; an end
+that nobody told lies between two reports and is marked as estimated. Silence changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from agent.report import Job, Node, Queue, Report
+from agent.states import IS_PENDING, JobState
+from collector.schema import OPEN
+
+Named = TypeVar("Named", Node, Queue)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a job's life, [since, until), until OPEN while it goes on."""
+
+    since: int
+    until: int
+    state: JobState
+    queue: str
+    cores: int
+    gpus: int
+
+
+@dataclass(slots=True)
+class KnownJob:
+    """A job as the store has it: its row id, last record, and last span."""
+
+    id: int
+    job: Job
+    submitted_at: int
+    span: Span | None
+    ended_at: int | None = None
+
+
+@dataclass(slots=True)
+class KnownNode:
+    """A node as the store has it; `since` of its open span."""
+
+    id: int
+    node: Node
+    since: int
+
+
+@dataclass(slots=True)
+class KnownQueue:
+    """A queue as the store has it; `since` of its open span."""
+
+    id: int
+    queue: Queue
+    since: int
+
+
+@dataclass(slots=True)
+class Known:
+    """What the store has of one cluster, kept in step by store.py.
+
+    `jobs` are those that live, by native id; `ended` those that have ended and may still be listed.
+    """
+
+    taken_at: float | None = None
+    jobs: dict[str, KnownJob] = field(default_factory=dict)
+    ended: dict[str, KnownJob] = field(default_factory=dict)
+    nodes: dict[str, KnownNode] = field(default_factory=dict)
+    queues: dict[str, KnownQueue] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class JobChange:
+    """One job to insert (`known` None) or update, with what happens to its spans.
+
+    `closed` is the last span with its new end (an end not after its beginning deletes it),
+    `opened` the spans that follow it.
+    """
+
+    known: KnownJob | None
+    job: Job
+    submitted_at: int
+    ended_at: int | None = None
+    ended_estimated: bool = False
+    closed: Span | None = None
+    opened: list[Span] = field(default_factory=list)
+    used_only: bool = False
+    """Nothing but what it has used so far differs."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """All that one report changes; `at` is its time in whole seconds."""
+
+    at: int
+    jobs: list[JobChange] = field(default_factory=list)
+    new_nodes: list[Node] = field(default_factory=list)
+    changed_nodes: list[tuple[KnownNode, Node, bool]] = field(default_factory=list)
+    """(known, new record, whether its span changes)"""
+    gone_nodes: list[KnownNode] = field(default_factory=list)
+    new_queues: list[Queue] = field(default_factory=list)
+    changed_queues: list[tuple[KnownQueue, Queue, bool]] = field(default_factory=list)
+    gone_queues: list[KnownQueue] = field(default_factory=list)
+    dirty_since: int = OPEN
+    """Usage from this second on is no longer what was known; OPEN if none is."""
+
+
+def unknown_ids(known: Known, report: Report) -> list[str]:
+    """Native ids in the report that `known` does not hold: the store looks them up among the ended."""
+    return [job.id for job in report.jobs if job.id not in known.jobs and job.id not in known.ended]
+
+
+def changes(known: Known, report: Report) -> Changes:
+    """What the report changes; empty where it says what is known already.
+
+    `known` is only read. A report not newer than the last one changes nothing.
+    """
+    result = Changes(at=int(report.taken_at))
+    if known.taken_at is not None and report.taken_at <= known.taken_at:
+        return result
+    _job_changes(result, known, report)
+    _node_changes(result, known, report)
+    _queue_changes(result, known, report)
+    return result
+
+
+# Jobs
+
+
+def _job_changes(result: Changes, known: Known, report: Report) -> None:
+    now, before = result.at, None if known.taken_at is None else int(known.taken_at)
+    seen = set()
+    for job in report.jobs:
+        if job.id in seen:
+            continue  # listed twice: the first one counts
+        seen.add(job.id)
+        old = known.jobs.get(job.id)
+        if old is not None and _same_job(old, job):
+            if old.job.__dict__ == job.__dict__:
+                continue
+            change = _continued(old, job, before, now)
+        else:
+            if old is not None:  # its number now belongs to another job
+                _add(result, _vanished(old, before, now))
+            past = known.ended.get(job.id)
+            if past is None or not _same_job(past, job):
+                change = _appeared(job, before, now)
+            elif job.state is JobState.FINISHED:
+                continue  # it ended, and is still listed
+            else:
+                change = _returned(past, job, now)
+        _add(result, change)
+    if "jobs" not in report.partial:
+        for native_id, old in known.jobs.items():
+            if native_id not in seen:
+                _add(result, _vanished(old, before, now))
+
+
+def _add(result: Changes, change: JobChange) -> None:
+    result.jobs.append(change)
+    if change.known is None:
+        first = change.submitted_at
+    elif change.closed is not None:
+        first = change.closed.until
+    elif change.opened:
+        first = change.opened[0].since
+    else:
+        return
+    result.dirty_since = min(result.dirty_since, first)
+
+
+def _same_job(old: KnownJob, job: Job) -> bool:
+    return job.submitted_at is None or job.submitted_at == old.submitted_at
+
+
+def _appeared(job: Job, before: int | None, now: int) -> JobChange:
+    """A job seen for the first time, with the past that its own times tell."""
+    submitted = min(job.submitted_at if job.submitted_at is not None else now, now)
+    ended, estimated = _end(job, submitted, before, now) if job.state is JobState.FINISHED else (None, False)
+    steps = [(submitted, job.state if job.state in IS_PENDING or job.started_at is None else JobState.QUEUED)]
+    if job.state is JobState.FINISHED:
+        steps = [(submitted, JobState.QUEUED)]
+        if job.started_at is not None:
+            steps.append((job.started_at, JobState.RUNNING))
+    elif job.state in (JobState.RUNNING, JobState.EXITING, JobState.SUSPENDED):
+        started = now if job.started_at is None else job.started_at
+        steps = [(submitted, JobState.QUEUED), (started, JobState.RUNNING)]
+        if job.state is not JobState.RUNNING:
+            steps.append((_ran_until(job, started, now), job.state))
+    elif job.state is JobState.UNKNOWN and job.started_at is not None:
+        steps.append((job.started_at, JobState.UNKNOWN))
+    return JobChange(None, job, submitted, ended, estimated, None, _spans(job, steps, submitted, now, ended))
+
+
+def _continued(old: KnownJob, job: Job, before: int | None, now: int) -> JobChange:
+    """A job that lived at the last report and is listed again."""
+    assert old.span is not None
+    ended, estimated = _end(job, old.span.since, before, now) if job.state is JobState.FINISHED else (None, False)
+    steps: list[tuple[int, JobState]] = []
+    state = old.span.state
+    restarted = job.started_at is not None and job.started_at != old.job.started_at
+    if restarted and job.started_at is not None and (state in IS_PENDING or job.started_at > old.span.since):
+        if state not in IS_PENDING and before is not None:  # it ran before, and was started anew in between
+            steps.append(((max(before, old.span.since) + job.started_at) // 2, JobState.QUEUED))
+        steps.append((job.started_at, JobState.RUNNING))
+        state = JobState.RUNNING
+    if ended is None and (job.state is not state or (not steps and _key(old.span) != _key_of(job, state))):
+        steps.append((now, job.state))
+    if not steps and ended is None:
+        return JobChange(old, job, old.submitted_at, used_only=_used_only(old.job, job))
+    first = min(max(steps[0][0] if steps else OPEN, old.span.since), ended if ended is not None else now)
+    opened = _spans(job, steps, first, now, ended) if steps else []
+    return JobChange(old, job, old.submitted_at, ended, estimated, replace(old.span, until=first), opened)
+
+
+def _vanished(old: KnownJob, before: int | None, now: int) -> JobChange:
+    """A job that is no longer listed: it ended between the last report and this one."""
+    assert old.span is not None
+    latest = now
+    if old.span.state not in IS_PENDING and old.job.started_at is not None and old.job.walltime_seconds:
+        latest = min(now, max(old.job.started_at + old.job.walltime_seconds, before or 0))
+    ended = max(old.span.since, (before + latest) // 2 if before is not None else now)
+    job = replace(old.job, state=JobState.FINISHED, comment=None)
+    return JobChange(old, job, old.submitted_at, ended, True, replace(old.span, until=ended))
+
+
+def _returned(past: KnownJob, job: Job, now: int) -> JobChange:
+    """A job that was taken for ended is listed again: what lies between stays unknown."""
+    return JobChange(past, job, past.submitted_at, opened=_spans(job, [(now, job.state)], now, now, None))
+
+
+def _end(job: Job, since: int, before: int | None, now: int) -> tuple[int, bool]:
+    """(when a finished job ended, whether that is estimated)"""
+    if job.ended_at is not None:
+        return min(job.ended_at, now), False
+    earliest = max(before if before is not None else since, since, job.started_at or 0)
+    if job.started_at is not None and job.walltime_used_seconds is not None:
+        return min(max(job.started_at + job.walltime_used_seconds, since), now), True
+    return (min(earliest, now) + now) // 2, True
+
+
+def _ran_until(job: Job, started: int, now: int) -> int:
+    """When a job first seen suspended stopped running: its used walltime stands still since then."""
+    if job.state is JobState.SUSPENDED and job.walltime_used_seconds is not None:
+        return min(started + job.walltime_used_seconds, now)
+    return now
+
+
+def _spans(job: Job, steps: list[tuple[int, JobState]], first: int, now: int, ended: int | None) -> list[Span]:
+    """Steps (time, state) as adjoining spans, in order, none empty, the last one open unless it ended."""
+    end = OPEN if ended is None else ended
+    times = []
+    floor = first
+    for at, _ in steps:
+        floor = max(floor, min(at, now))
+        times.append(floor)
+    spans = []
+    for (_, state), since, until in zip(steps, times, [*times[1:], end], strict=True):
+        until = min(until, end)
+        if until > since:
+            spans.append(Span(since, until, state, job.queue, job.cores, job.gpus))
+    return spans
+
+
+def _key(span: Span) -> tuple[JobState, str, int, int]:
+    return span.state, span.queue, span.cores, span.gpus
+
+
+def _key_of(job: Job, state: JobState) -> tuple[JobState, str, int, int]:
+    return state, job.queue, job.cores, job.gpus
+
+
+_USED = ("walltime_used_seconds", "cpu_used_seconds", "memory_used_bytes")
+
+
+def _used_only(old: Job, new: Job) -> bool:
+    before, after = dict(old.__dict__), dict(new.__dict__)
+    for name in _USED:
+        before[name] = after[name] = None
+    return before == after
+
+
+# Nodes and queues
+
+
+def _node_changes(result: Changes, known: Known, report: Report) -> None:
+    seen = _first_of_each(report.nodes)
+    for name, node in seen.items():
+        old = known.nodes.get(name)
+        if old is None:
+            result.new_nodes.append(node)
+            result.dirty_since = min(result.dirty_since, result.at)
+        elif old.node != node:
+            turned = (old.node.state, old.node.cores, old.node.gpus) != (node.state, node.cores, node.gpus)
+            result.changed_nodes.append((old, node, turned))
+    if "nodes" not in report.partial:
+        result.gone_nodes = [old for name, old in known.nodes.items() if name not in seen]
+
+
+def _queue_changes(result: Changes, known: Known, report: Report) -> None:
+    seen = _first_of_each(report.queues)
+    for name, queue in seen.items():
+        old = known.queues.get(name)
+        stored = replace(queue, jobs={})  # counts are counted from jobs, not kept
+        if old is None:
+            result.new_queues.append(stored)
+        elif old.queue != stored:
+            turned = _limits(old.queue) != _limits(stored)
+            result.changed_queues.append((old, stored, turned))
+    if "queues" not in report.partial:
+        result.gone_queues = [old for name, old in known.queues.items() if name not in seen]
+
+
+def _limits(queue: Queue) -> tuple[bool | None, bool | None, int | None]:
+    return queue.enabled, queue.started, queue.max_walltime_seconds
+
+
+def _first_of_each(records: Iterable[Named]) -> dict[str, Named]:
+    seen: dict[str, Named] = {}
+    for record in records:
+        seen.setdefault(record.name, record)
+    return seen

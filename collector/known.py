@@ -1,0 +1,110 @@
+"""What the store has of one cluster: loaded from its rows, and kept in step after each commit.
+
+Which changes a report makes is decided in ingest.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Table, select
+
+from agent.report import Report
+from collector.ingest import Changes, Known, KnownJob, KnownNode, KnownQueue, Span
+from collector.rows import job_record, node_record, queue_record
+from collector.schema import JOB_STATES, OPEN, cluster, job, job_span, node, node_span, queue, queue_span
+
+_LOOKUP = 500
+"""Native ids per look-up: well under SQLite's limit of variables."""
+
+
+def load_known(connection: Connection, cluster_id: int, words: dict[int, str]) -> Known:
+    """The jobs that live, the nodes and the queues, with their open spans."""
+    taken_at = connection.execute(select(cluster.c.taken_at).where(cluster.c.id == cluster_id)).scalar_one()
+    known = Known(taken_at=taken_at)
+    open_spans = (
+        select(job_span)
+        .join(job, job.c.id == job_span.c.job_id)
+        .where(job.c.cluster_id == cluster_id, job.c.ended_at.is_(None), job_span.c.until == OPEN)
+    )
+    spans = {
+        row.job_id: Span(row.since, row.until, JOB_STATES[row.state], words[row.queue_id], row.cores, row.gpus)
+        for row in connection.execute(open_spans)
+    }
+    living = select(job).where(job.c.cluster_id == cluster_id, job.c.ended_at.is_(None))
+    for row in connection.execute(living).mappings():
+        known.jobs[row["native_id"]] = KnownJob(
+            row["id"], job_record(row, words), row["submitted_at"], spans.get(row["id"])
+        )
+    nodes = select(node, node_span.c.since).join(node_span).where(node_span.c.until == OPEN)
+    for row in connection.execute(nodes.where(node.c.cluster_id == cluster_id)).mappings():
+        known.nodes[row["name"]] = KnownNode(row["id"], node_record(row), row["since"])
+    queues = select(queue, queue_span.c.since).join(queue_span).where(queue_span.c.until == OPEN)
+    for row in connection.execute(queues.where(queue.c.cluster_id == cluster_id)).mappings():
+        known.queues[row["name"]] = KnownQueue(row["id"], queue_record(row), row["since"])
+    return known
+
+
+def load_ended(
+    connection: Connection, cluster_id: int, native_ids: Sequence[str], words: dict[int, str]
+) -> dict[str, KnownJob]:
+    """Those of `native_ids` that the store has as ended; the latest of each."""
+    found: dict[str, KnownJob] = {}
+    for start in range(0, len(native_ids), _LOOKUP):
+        some = native_ids[start : start + _LOOKUP]
+        rows = select(job).where(job.c.cluster_id == cluster_id, job.c.native_id.in_(some)).order_by(job.c.submitted_at)
+        for row in connection.execute(rows).mappings():
+            found[row["native_id"]] = KnownJob(
+                row["id"], job_record(row, words), row["submitted_at"], None, row["ended_at"]
+            )
+    return found
+
+
+def keep(known: Known, report: Report, change: Changes, inserted: Sequence[int]) -> None:
+    """Bring the jobs of `known` into step with a committed change; `inserted` are the new rows' ids in order."""
+    known.taken_at = report.taken_at
+    ids = iter(inserted)
+    for one in change.jobs:
+        job_id = next(ids) if one.known is None else one.known.id
+        span = one.opened[-1] if one.opened else None
+        if span is None and one.known is not None and one.closed is None:
+            span = one.known.span
+        kept = KnownJob(job_id, one.job, one.submitted_at, span, one.ended_at)
+        if one.ended_at is None:
+            known.jobs[one.job.id] = kept
+            known.ended.pop(one.job.id, None)
+        else:
+            if one.known is not None and known.jobs.get(one.job.id) is one.known:
+                del known.jobs[one.job.id]
+            known.ended[one.job.id] = kept
+    listed = {record.id for record in report.jobs}
+    known.ended = {native_id: one for native_id, one in known.ended.items() if native_id in listed}
+
+
+def keep_nodes(connection: Connection, cluster_id: int, known: Known, change: Changes) -> None:
+    """The same for nodes."""
+    for gone in change.gone_nodes:
+        del known.nodes[gone.node.name]
+    for old, record, turned in change.changed_nodes:
+        old.node, old.since = record, change.at if turned else old.since
+    if change.new_nodes:
+        ids = _ids_by_name(connection, node, cluster_id)
+        for record in change.new_nodes:
+            known.nodes[record.name] = KnownNode(ids[record.name], record, change.at)
+
+
+def keep_queues(connection: Connection, cluster_id: int, known: Known, change: Changes) -> None:
+    """The same for queues."""
+    for gone in change.gone_queues:
+        del known.queues[gone.queue.name]
+    for old, record, turned in change.changed_queues:
+        old.queue, old.since = record, change.at if turned else old.since
+    if change.new_queues:
+        ids = _ids_by_name(connection, queue, cluster_id)
+        for record in change.new_queues:
+            known.queues[record.name] = KnownQueue(ids[record.name], record, change.at)
+
+
+def _ids_by_name(connection: Connection, table: Table, cluster_id: int) -> dict[str, int]:
+    rows = connection.execute(select(table.c.name, table.c.id).where(table.c.cluster_id == cluster_id))
+    return dict(rows.tuples().all())

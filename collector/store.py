@@ -1,0 +1,215 @@
+"""The store's only writer: one transaction per report, and the rollups that follow it.
+
+What a report changes is decided in ingest.py; known.py holds what is stored already, write.py and
+buckets.py have the statements. A process killed anywhere loses at most the report in hand.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from agent.report import Report
+from agent.states import IS_PENDING, JobState
+from collector.buckets import compute, dirty_hours, mark_dirty
+from collector.database import lock_for_writing, migrate, open_engine
+from collector.ingest import Changes, Known, changes, unknown_ids
+from collector.known import keep, keep_nodes, keep_queues, load_ended, load_known
+from collector.rollup import hour_of
+from collector.rows import Row, job_words
+from collector.schema import cluster, poll
+from collector.settings import Settings
+from collector.words import Words
+from collector.write import write_jobs, write_nodes, write_queues
+
+
+@dataclass(frozen=True)
+class PollTimes:
+    """When a poll was begun, how long it took, and when the next one is due (unix seconds)."""
+
+    at: float
+    seconds: float
+    next_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What storing a report came to: its number, and how many jobs it changed.
+
+    `is_new` is False where the store had this report already.
+    """
+
+    report: int
+    is_new: bool
+    jobs_changed: int
+
+
+class Store:
+    """One open store, migrated to this version's schema. Its owner calls it from one thread at a time.
+
+    Raises StoreBusy where another collector writes it, StoreTooNew where a newer webstat wrote it.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = open_engine(url)
+        self._lock = lock_for_writing(self._engine)
+        self._words = Words()
+        self._known: dict[int, Known] = {}
+        self._rolled_up: dict[int, float] = {}
+        try:
+            migrate(self._engine)
+            with self._engine.connect() as connection:
+                self._words.load(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give up the connections and the lock."""
+        self._engine.dispose()
+        if self._lock is not None:
+            self._lock.close()
+
+    def sync_clusters(self, settings: Settings) -> dict[str, int]:
+        """Enter the clusters of webstat.toml; those no longer there stay, unlisted. Name -> id."""
+        with self._engine.begin() as connection:
+            connection.execute(update(cluster).values(listed=False))
+            ids: dict[str, int] = dict(connection.execute(select(cluster.c.name, cluster.c.id)).tuples().all())
+            for entry in settings.cluster:
+                row = {
+                    "title": entry.title or entry.name,
+                    "demo": entry.demo,
+                    "period_seconds": entry.period_seconds or settings.collector.period_seconds,
+                    "listed": True,
+                }
+                if entry.name in ids:
+                    connection.execute(update(cluster).where(cluster.c.id == ids[entry.name]).values(**row))
+                else:
+                    statement = insert(cluster).values(name=entry.name, **row).returning(cluster.c.id)
+                    ids[entry.name] = connection.execute(statement).scalar_one()
+        return {entry.name: ids[entry.name] for entry in settings.cluster}
+
+    def latest(self, cluster_id: int) -> tuple[int, float | None]:
+        """(number, taken_at) of the newest stored report; (0, None) before the first."""
+        with self._engine.connect() as connection:
+            statement = select(cluster.c.report, cluster.c.taken_at).where(cluster.c.id == cluster_id)
+            row = connection.execute(statement).one()
+        return row.report, row.taken_at
+
+    def store_report(self, cluster_id: int, report: Report, times: PollTimes) -> Stored:
+        """Append what `report` changes, in one transaction; the same report again changes nothing."""
+        inserted: list[int] = []
+        with self._engine.begin() as connection:
+            known = self._take_known(connection, cluster_id)
+            number = connection.execute(select(cluster.c.report).where(cluster.c.id == cluster_id)).scalar_one()
+            is_new = known.taken_at is None or report.taken_at > known.taken_at
+            change = Changes(at=int(report.taken_at))
+            if is_new:
+                number += 1
+                texts = self._words.texts
+                known.ended.update(load_ended(connection, cluster_id, unknown_ids(known, report), texts))
+                change = changes(known, report)
+                self._words.intern(connection, (text for one in change.jobs for text in job_words(one.job)))
+                inserted = write_jobs(connection, cluster_id, change.jobs, self._words)
+                write_nodes(connection, cluster_id, change)
+                write_queues(connection, cluster_id, change)
+                since_last = change.at if known.taken_at is None else int(known.taken_at)
+                mark_dirty(connection, cluster_id, min(change.dirty_since, since_last), change.at)
+            _note_poll(connection, cluster_id, report, number, is_new, times)
+        if is_new:  # only what is committed is known
+            self._words.keep()
+            keep(known, report, change, inserted)
+            with self._engine.connect() as connection:
+                keep_nodes(connection, cluster_id, known, change)
+                keep_queues(connection, cluster_id, known, change)
+        self._known[cluster_id] = known
+        return Stored(number, is_new, len(change.jobs))
+
+    def store_failure(self, cluster_id: int, times: PollTimes, code: str, message: str) -> int:
+        """Note a poll that brought no report; returns how many failed in a row."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                insert(poll).values(
+                    cluster_id=cluster_id, at=int(times.at), seconds=times.seconds, error_code=code, error=message
+                )
+            )
+            statement = (
+                update(cluster)
+                .where(cluster.c.id == cluster_id)
+                .values(
+                    failures=cluster.c.failures + 1,
+                    error_code=code,
+                    error=message,
+                    attempted_at=times.at,
+                    next_poll_at=times.next_at,
+                )
+                .returning(cluster.c.failures)
+            )
+            return int(connection.execute(statement).scalar_one())
+
+    def roll_up(self, cluster_id: int, every_seconds: float = 300.0) -> int:
+        """Compute the dirty hours and their days again; returns how many hours.
+
+        The hour that is not over is computed at most once in `every_seconds`.
+        """
+        _, taken_at = self.latest(cluster_id)
+        if taken_at is None:
+            return 0
+        hours = dirty_hours(self._engine, cluster_id)
+        if time.monotonic() - self._rolled_up.get(cluster_id, float("-inf")) < every_seconds:
+            hours = [hour for hour in hours if hour < hour_of(int(taken_at))]
+        else:
+            self._rolled_up[cluster_id] = time.monotonic()
+        compute(self._engine, cluster_id, hours, int(taken_at))
+        return len(hours)
+
+    def _take_known(self, connection: Connection, cluster_id: int) -> Known:
+        """What is known of a cluster; put back only after a commit, so that a failure has it read anew."""
+        known = self._known.pop(cluster_id, None)
+        return load_known(connection, cluster_id, self._words.texts) if known is None else known
+
+
+def _note_poll(
+    connection: Connection, cluster_id: int, report: Report, number: int, is_new: bool, times: PollTimes
+) -> None:
+    query_seconds = sum(report.query_seconds.values())
+    states = [record.state for record in report.jobs]
+    connection.execute(
+        insert(poll).values(
+            cluster_id=cluster_id,
+            at=int(times.at),
+            seconds=times.seconds,
+            report=number if is_new else None,
+            taken_at=report.taken_at,
+            query_seconds=query_seconds,
+            running=states.count(JobState.RUNNING),
+            pending=sum(1 for state in states if state in IS_PENDING),
+        )
+    )
+    row: Row = {
+        "failures": 0,
+        "error_code": None,
+        "error": None,
+        "attempted_at": times.at,
+        "next_poll_at": times.next_at,
+    }
+    if is_new:
+        row.update(
+            report=number,
+            taken_at=report.taken_at,
+            query_seconds=query_seconds,
+            scheduler_kind=report.scheduler.kind,
+            scheduler_version=report.scheduler.version,
+            scheduler_server=report.scheduler.server,
+            warnings=_json([{"source": w.source, "message": w.message} for w in report.warnings]),
+            partial=_json(list(report.partial)),
+        )
+    connection.execute(update(cluster).where(cluster.c.id == cluster_id).values(**row))
+
+
+def _json(value: list[Any]) -> str | None:
+    return json.dumps(value, ensure_ascii=False) if value else None
