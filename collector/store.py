@@ -38,12 +38,13 @@ class PollTimes:
 
 @dataclass(frozen=True)
 class Stored:
-    """What storing a report came to: its number, and how many jobs it changed.
+    """What storing a report came to: its number and time, and how many jobs it changed.
 
     `is_new` is False where the store had this report already.
     """
 
     report: int
+    taken_at: float
     is_new: bool
     jobs_changed: int
 
@@ -127,7 +128,7 @@ class Store:
                 keep_nodes(connection, cluster_id, known, change)
                 keep_queues(connection, cluster_id, known, change)
         self._known[cluster_id] = known
-        return Stored(number, is_new, len(change.jobs))
+        return Stored(number, report.taken_at, is_new, len(change.jobs))
 
     def store_failure(self, cluster_id: int, times: PollTimes, code: str, message: str) -> int:
         """Note a poll that brought no report; returns how many failed in a row."""

@@ -1,0 +1,148 @@
+"""The collector's command line: run, once, check, migrate."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import click
+import zmq.asyncio
+
+from agent import __version__
+from agent.errors import AgentError
+from collector.check import check_cluster
+from collector.database import migrate as migrate_schema
+from collector.database import open_engine
+from collector.errors import CollectorError, PollFailed
+from collector.service import Service
+from collector.settings import Settings, load_settings, settings_path
+from collector.store import Store
+
+MARKS = {True: "✓", False: "✕", None: "!"}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="webstat collector %(version)s")
+@click.option("--config", metavar="FILE", help="webstat.toml; else $WEBSTAT_CONFIG, else ./webstat.toml")
+@click.option("-v", "--verbose", is_flag=True, help="Also log what goes well in detail.")
+@click.pass_context
+def main(context: click.Context, config: str | None, verbose: bool) -> None:
+    """Ask every agent of webstat.toml, keep what changed, announce new data."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    context.obj = settings_path(config)
+
+
+def _settings(path: Path, need_clusters: bool = True) -> Settings:
+    settings = load_settings(path)
+    if need_clusters and not settings.cluster:
+        raise CollectorError(f"{path} names no cluster; add a [[cluster]] table with name and agent")
+    return settings
+
+
+@main.command()
+@click.pass_obj
+def run(path: Path) -> None:
+    """Poll all clusters until SIGTERM or Ctrl-C."""
+    settings = _settings(path)
+    store = Store(settings.store.url)
+    try:
+        asyncio.run(_run(settings, store))
+    finally:
+        store.close()
+
+
+async def _run(settings: Settings, store: Store) -> None:
+    service = Service(settings, store)
+    task = asyncio.ensure_future(service.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        logging.getLogger("collector").info("stopped by a signal")
+    finally:
+        service.close()
+
+
+@main.command()
+@click.pass_obj
+def once(path: Path) -> None:
+    """Poll every cluster once and say what came; exit code 1 if one failed."""
+    settings = _settings(path)
+    store = Store(settings.store.url)
+    try:
+        failed = asyncio.run(_once(settings, store))
+    finally:
+        store.close()
+    sys.exit(1 if failed else 0)
+
+
+async def _once(settings: Settings, store: Store) -> int:
+    service = Service(settings, store)
+    try:
+        outcomes = await asyncio.gather(*(service.poll(watch) for watch in service.watches))
+        for watch, outcome in zip(service.watches, outcomes, strict=True):
+            if isinstance(outcome, PollFailed):
+                click.echo(f"✕ {watch.name}: {outcome}")
+            else:
+                store.roll_up(watch.id)
+                words = "stored" if outcome.is_new else "was stored already"
+                click.echo(f"✓ {watch.name}: report {outcome.report} {words}, {outcome.jobs_changed} jobs changed")
+        return sum(isinstance(outcome, PollFailed) for outcome in outcomes)
+    finally:
+        service.close()
+
+
+@main.command()
+@click.pass_obj
+def check(path: Path) -> None:
+    """Say, cluster by cluster, what works and what to do about what does not; exit code 1 if something fails."""
+    sys.exit(1 if asyncio.run(_check(_settings(path))) else 0)
+
+
+async def _check(settings: Settings) -> int:
+    context = zmq.asyncio.Context()
+    failed = 0
+    try:
+        for cluster in settings.cluster:
+            click.echo(f"{cluster.name} ({cluster.agent})")
+            async for finding in check_cluster(context, cluster, settings):
+                failed += finding.ok is False
+                click.echo(f"  {MARKS[finding.ok]} {finding.what:9} {finding.words}")
+    finally:
+        context.destroy(linger=0)
+    return failed
+
+
+@main.command()
+@click.pass_obj
+def migrate(path: Path) -> None:
+    """Bring the store's schema to this version's; run does so by itself."""
+    settings = _settings(path, need_clusters=False)
+    engine = open_engine(settings.store.url)
+    try:
+        before, after = migrate_schema(engine)
+    finally:
+        engine.dispose()
+    click.echo(f"schema {after}" if before == after else f"schema {before or 'none'} -> {after}")
+
+
+def _entry() -> None:
+    try:
+        main(prog_name="python -m collector")
+    except (CollectorError, AgentError) as error:
+        click.echo(f"collector: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _entry()

@@ -1,0 +1,207 @@
+"""The loop: due -> fetch -> store -> announce, for every cluster at once.
+
+Each cluster has its own task, so a slow or dead agent delays no other. The store is used from one
+worker thread, so that decoding and writing never hold up the sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import zmq.asyncio
+
+from agent.errors import WireError
+from agent.wire import from_wire
+from collector.announce import Announcer
+from collector.client import Peer, failure, fetch_reply, peer_of
+from collector.errors import PollFailed
+from collector.schedule import first_poll, next_poll, refresh_allowed_at
+from collector.settings import Settings
+from collector.store import PollTimes, Store, Stored
+
+log = logging.getLogger("collector")
+
+REFRESH_WAIT_SECONDS = 20.0
+"""How long an asker of a refresh is kept waiting before it is told that the answer is on its way."""
+
+
+@dataclass
+class Watch:
+    """One cluster being polled. Times are of time.time()."""
+
+    name: str
+    id: int
+    peer: Peer
+    period: float
+    failures: int = 0
+    due_at: float = 0.0
+    refreshed_at: float | None = None
+    polling: bool = False
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when somebody asked for a refresh."""
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a poll has ended."""
+    last: Stored | PollFailed | None = None
+
+
+class Service:
+    """All clusters of webstat.toml being polled into one store."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._context = zmq.asyncio.Context()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        ids = store.sync_clusters(settings)
+        self.watches = [
+            Watch(
+                entry.name,
+                ids[entry.name],
+                peer_of(entry, settings.collector),
+                float(entry.period_seconds or settings.collector.period_seconds),
+            )
+            for entry in settings.cluster
+        ]
+        self._announcer: Announcer | None = None
+
+    def close(self) -> None:
+        """End the sockets and the worker; the store stays its owner's."""
+        if self._announcer is not None:
+            self._announcer.close()
+        self._thread.shutdown()
+        self._context.destroy(linger=200)
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        collector = self._settings.collector
+        self._announcer = Announcer(self._context, collector.announce, collector.refresh)
+        log.info(
+            "collecting clusters=%d announce=%s refresh=%s", len(self.watches), collector.announce, collector.refresh
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._announcer.serve(self.refresh))
+            for number, watch in enumerate(self.watches):
+                watch.due_at = first_poll(time.time(), number, len(self.watches), watch.period)
+                tasks.create_task(self._keep_polling(watch))
+
+    async def poll(self, watch: Watch) -> Stored | PollFailed:
+        """One poll: ask, store, announce; a failure is stored and announced too."""
+        begun = time.time()
+        collector = self._settings.collector
+        try:
+            reply = await fetch_reply(self._context, watch.peer, "report", collector.timeout_seconds, collector.retries)
+            outcome: Stored | PollFailed = await self._in_thread(self._store_reply, watch, reply, begun)
+        except PollFailed as error:
+            outcome = error
+        if isinstance(outcome, PollFailed):
+            watch.due_at = self._due(watch, begun, watch.failures + 1)
+            times = PollTimes(begun, time.time() - begun, watch.due_at)
+            watch.failures = await self._in_thread(
+                self._store.store_failure, watch.id, times, outcome.code, str(outcome)
+            )
+            log.warning(
+                "poll failed cluster=%s code=%s failures=%d next_in=%.0fs message=%r",
+                watch.name,
+                outcome.code,
+                watch.failures,
+                watch.due_at - time.time(),
+                str(outcome),
+            )
+            await self._announce(watch, None, None, outcome.code)
+        elif outcome.is_new:
+            await self._announce(watch, outcome.report, outcome.taken_at, None)
+        watch.last = outcome
+        return outcome
+
+    def _store_reply(self, watch: Watch, reply: bytes, begun: float) -> Stored:
+        try:
+            report = from_wire(reply)
+        except WireError as error:
+            raise failure(error) from None
+        now = time.time()
+        watch.due_at = self._due(watch, begun, 0)
+        stored = self._store.store_report(watch.id, report, PollTimes(begun, now - begun, watch.due_at))
+        watch.failures = 0
+        log.info(
+            "report stored cluster=%s report=%d new=%s jobs=%d changed=%d nodes=%d warnings=%d fetch=%.3fs store=%.3fs",
+            watch.name,
+            stored.report,
+            stored.is_new,
+            len(report.jobs),
+            stored.jobs_changed,
+            len(report.nodes),
+            len(report.warnings),
+            now - begun,
+            time.time() - now,
+        )
+        return stored
+
+    def _due(self, watch: Watch, begun: float, failures: int) -> float:
+        backoff = self._settings.collector.backoff_max_seconds
+        return next_poll(begun, time.time(), watch.period, failures, backoff, random.random())
+
+    async def _keep_polling(self, watch: Watch) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(max(0.0, watch.due_at - time.time())):
+                    await watch.wanted.wait()
+            except TimeoutError:
+                pass
+            watch.wanted.clear()
+            watch.done.clear()
+            watch.polling = True
+            try:
+                await self.poll(watch)
+                await self._in_thread(self._store.roll_up, watch.id)
+            except Exception as error:  # a full disk must not end the polling of the others
+                log.exception("poll could not be stored cluster=%s", watch.name)
+                watch.last = PollFailed(f"the collector could not store it: {error}", "store")
+                watch.due_at = time.time() + watch.period
+            watch.polling = False
+            watch.done.set()
+
+    async def refresh(self, name: str) -> dict[str, Any]:
+        """What a person who asked for a refresh is told; polls the cluster now where that is allowed."""
+        watch = next((one for one in self.watches if one.name == name), None)
+        if watch is None:
+            return {"ok": False, "message": f"no cluster is named {name!r}"}
+        now = time.time()
+        minimum = self._settings.collector.refresh_min_seconds
+        allowed = refresh_allowed_at(watch.refreshed_at, minimum)
+        if now < allowed:
+            return {
+                "ok": False,
+                "message": f"refreshed {now - (watch.refreshed_at or now):.0f} s ago; the next is allowed in "
+                f"{allowed - now:.0f} s",
+                "next_allowed_at": allowed,
+                "report": watch.last.report if isinstance(watch.last, Stored) else None,
+            }
+        watch.refreshed_at = now
+        watch.done.clear()
+        if not watch.polling:
+            watch.wanted.set()
+        answer: dict[str, Any] = {"next_allowed_at": now + minimum}
+        try:
+            async with asyncio.timeout(REFRESH_WAIT_SECONDS):
+                await watch.done.wait()
+        except TimeoutError:
+            return {**answer, "ok": True, "message": "asked; the scheduler takes its time, the page follows by itself"}
+        last = watch.last
+        if isinstance(last, PollFailed):
+            return {**answer, "ok": False, "message": str(last)}
+        assert last is not None
+        words = "a new report is in" if last.is_new else "nothing newer yet: the agent asked the scheduler just before"
+        return {**answer, "ok": True, "message": words, "report": last.report}
+
+    async def _announce(self, watch: Watch, report: int | None, taken_at: float | None, health: str | None) -> None:
+        if self._announcer is not None:
+            await self._announcer.announce(watch.name, report, taken_at, health)
+
+    async def _in_thread(self, function: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
