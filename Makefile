@@ -1,0 +1,36 @@
+# webstat. `make` alone lists what there is.
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench screenshots setup setup-dev clean
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1@\2/p' Makefile | column -t -s @
+
+run: setup  ## agent, collector and page: on webstat.toml, else the local qstat, else demo clusters
+	@$(PYTHON) -m scripts.run
+
+test: setup-dev lint  ## everything: style, types, import contracts, all tests
+	@$(PYTHON) -m pytest
+
+lint: setup-dev  ## style, types, import contracts
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo
+
+bench: setup-dev  ## measure, side by side with what it is compared to
+	@$(PYTHON) -m bench
+
+screenshots: setup-dev  ## docs/images, from the demo clusters
+	@$(PYTHON) -m scripts.screenshots
+
+setup:
+	@python3 scripts/setup.py
+
+setup-dev:
+	@python3 scripts/setup.py --dev
+
+clean:  ## remove what setup made
+	rm -rf $(VENV) assets/vendor node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
