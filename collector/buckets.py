@@ -127,7 +127,7 @@ def _compute_hour(connection: Connection, cluster_id: int, start: int, known_unt
         start,
         [
             {"state": state, "core_seconds": core, "gpu_seconds": gpu, "node_seconds": seconds}
-            for state, (core, gpu, seconds) in capacity(states.tuples(), start, end).items()
+            for state, (core, gpu, seconds) in capacity(states, start, end).items()
         ],
     )
 

@@ -107,4 +107,4 @@ def keep_queues(connection: Connection, cluster_id: int, known: Known, change: C
 
 def _ids_by_name(connection: Connection, table: Table, cluster_id: int) -> dict[str, int]:
     rows = connection.execute(select(table.c.name, table.c.id).where(table.c.cluster_id == cluster_id))
-    return dict(rows.tuples().all())
+    return dict(rows.all())

@@ -79,7 +79,7 @@ class Store:
         """Enter the clusters of webstat.toml; those no longer there stay, unlisted. Name -> id."""
         with self._engine.begin() as connection:
             connection.execute(update(cluster).values(listed=False))
-            ids: dict[str, int] = dict(connection.execute(select(cluster.c.name, cluster.c.id)).tuples().all())
+            ids: dict[str, int] = dict(connection.execute(select(cluster.c.name, cluster.c.id)).all())
             for entry in settings.cluster:
                 row = {
                     "title": entry.title or entry.name,

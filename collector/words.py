@@ -22,7 +22,7 @@ class Words:
 
     def load(self, connection: Connection) -> None:
         """Read the table."""
-        self._ids = dict(connection.execute(select(word.c.text, word.c.id)).tuples().all())
+        self._ids = dict(connection.execute(select(word.c.text, word.c.id)).all())
         self._texts = {number: text for text, number in self._ids.items()}
 
     def intern(self, connection: Connection, texts: Iterable[str]) -> None:
@@ -32,7 +32,7 @@ class Words:
         if needed:
             statement = insert(word).returning(word.c.text, word.c.id)
             rows = connection.execute(statement, [{"text": text} for text in needed])
-            self._pending = dict(rows.tuples().all())
+            self._pending = dict(rows.all())
 
     def keep(self) -> None:
         """What was entered last is committed."""
