@@ -90,7 +90,7 @@ def _slots(name: str, title: str, key: Callable[[Job], Optional[str]], report: R
             row[3] += job.cores
         elif job.state is JobState.SUSPENDED:
             row[4] += 1
-    rows = [(who or None, *numbers) for who, numbers in sums.items() if any(numbers)]
+    rows: List[Tuple[Cell, ...]] = [(who or None, *numbers) for who, numbers in sums.items() if any(numbers)]
     rows.sort(key=lambda row: (-row[1], -row[3], row[0] or ""))
     cores = sum(row[1] for row in rows)
     capacity = sum(node.cores or 0 for node in report.nodes if node.state in USABLE)
