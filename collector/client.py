@@ -123,14 +123,14 @@ async def _socket(
     context: zmq.asyncio.Context, peer: Peer
 ) -> AsyncIterator[tuple[zmq.asyncio.Socket, zmq.asyncio.Socket]]:
     socket = context.socket(zmq.REQ)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    socket.setsockopt(zmq.IPV6, 1)
+    if peer.server_key is not None and peer.own is not None:
+        socket.curve_serverkey = peer.server_key
+        socket.curve_publickey, socket.curve_secretkey = peer.own.public, peer.own.secret
+    monitor = socket.get_monitor_socket(_EVENTS)
     try:
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-        socket.setsockopt(zmq.IPV6, 1)
-        if peer.server_key is not None and peer.own is not None:
-            socket.curve_serverkey = peer.server_key
-            socket.curve_publickey, socket.curve_secretkey = peer.own.public, peer.own.secret
-        monitor = socket.get_monitor_socket(_EVENTS)
         try:
             socket.connect(peer.endpoint)
         except zmq.ZMQError as error:
@@ -138,6 +138,7 @@ async def _socket(
         yield socket, monitor
     finally:
         socket.disable_monitor()
+        monitor.close(linger=0)
         socket.close(linger=0)
 
 
