@@ -158,13 +158,16 @@ class Service:
             watch.polling = True
             try:
                 await self.poll(watch)
-                await self._in_thread(self._store.roll_up, watch.id)
             except Exception as error:  # a full disk must not end the polling of the others
                 log.exception("poll could not be stored cluster=%s", watch.name)
                 watch.last = PollFailed(f"the collector could not store it: {error}", "store")
                 watch.due_at = time.time() + watch.period
             watch.polling = False
             watch.done.set()
+            try:
+                await self._in_thread(self._store.roll_up, watch.id)
+            except Exception:  # its hours stay marked, and are computed after the next report
+                log.exception("usage could not be rolled up cluster=%s", watch.name)
 
     async def refresh(self, name: str) -> dict[str, Any]:
         """What a person who asked for a refresh is told; polls the cluster now where that is allowed."""
