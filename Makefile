@@ -3,13 +3,16 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench screenshots setup setup-dev clean
+.PHONY: help run demo test lint bench screenshots setup setup-dev clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1@\2/p' Makefile | column -t -s @
 
 run: setup  ## agent, collector and page: on webstat.toml, else the local qstat, else demo clusters
 	@$(PYTHON) -m scripts.run
+
+demo: setup  ## agent, collector and page on three simulated clusters
+	@$(PYTHON) -m scripts.run --demo
 
 test: setup-dev lint  ## everything: style, types, import contracts, all tests
 	@$(PYTHON) -m pytest

@@ -1,0 +1,228 @@
+"""`make run`: agent, collector and page together, until Ctrl-C.
+
+What is run: what webstat.toml describes, where there is one; else an agent on this machine's qstat;
+else three simulated clusters, which every page calls DEMO. Nothing of the last two is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from collector.errors import CollectorError
+from collector.settings import Settings, load_settings, settings_path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE_PORT = 8050
+PAGE_SECONDS = 60
+"""How long the page may take to answer for the first time."""
+STOP_SECONDS = 8
+
+
+@dataclass
+class Plan:
+    """What to start: the settings file, further programs before collector and page, and what to do meanwhile."""
+
+    headline: str
+    config: Path
+    programs: dict[str, list[str]] = field(default_factory=dict)
+    prepare: Callable[[Settings], None] | None = None
+    """Run while the page starts, before the collector does."""
+
+
+class Stopped(BaseException):
+    """Ctrl-C or SIGTERM."""
+
+
+def main() -> int:
+    """Start, wait, stop; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make run", description=__doc__)
+    parser.add_argument("--demo", action="store_true", help="simulated clusters, whatever there is")
+    parser.add_argument("--days", type=int, default=30, help="days of simulated past (default 30)")
+    parser.add_argument("--port", type=int, help=f"the page's port (default {PAGE_PORT}, or a free one)")
+    arguments = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    folder = Path(tempfile.mkdtemp(prefix="webstat-"))
+    running = Programs(folder)
+    try:
+        plan = choose(folder, arguments)
+        _run(plan, running)
+    except Stopped:
+        say("stopping")
+    except (CollectorError, RuntimeError) as error:
+        say(str(error))
+        return 1
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        running.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def choose(folder: Path, arguments: argparse.Namespace) -> Plan:
+    """Which of the three this is."""
+    config = settings_path(None)
+    if not arguments.demo and config.exists():
+        return Plan(f"the clusters of {config}", config)
+    if not arguments.demo and shutil.which("qstat"):
+        return local_plan(folder, arguments.port)
+    return demo_plan(folder, arguments.days, arguments.port)
+
+
+def local_plan(folder: Path, port: int | None) -> Plan:
+    """An agent on this machine's qstat; raises RuntimeError with its words if that cannot be read."""
+    done = subprocess.run([sys.executable, "-m", "agent", "report"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(
+            f"this machine has a qstat, but it does not work:\n{done.stderr.strip()}\n"
+            "Mend that, write a webstat.toml, or see the simulated clusters with: make demo"
+        )
+    scheduler = json.loads(done.stdout)["scheduler"]
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", scheduler["server"]).strip(".-") or "local"
+    endpoint = f"ipc://{folder}/agent"
+    config = write_config(folder, [(name, endpoint, False)], 30, port)
+    agent = [sys.executable, "-m", "agent", "serve", "--bind", endpoint, "--cluster", name]
+    return Plan(f"this machine's {scheduler['kind']} {scheduler['version']}", config, {"agent": agent})
+
+
+def demo_plan(folder: Path, days: int, port: int | None) -> Plan:
+    """Three simulated clusters behind qstats of their own."""
+    raise NotImplementedError
+
+
+def write_config(folder: Path, clusters: list[tuple[str, str, bool]], period: int, port: int | None) -> Path:
+    """A webstat.toml in `folder` for clusters (name, endpoint, demo)."""
+    lines = [
+        "[store]",
+        'url = "sqlite:///webstat.sqlite"',
+        "[collector]",
+        f"period_seconds = {period}",
+        "refresh_min_seconds = 10",
+        f'announce = "ipc://{folder}/announce"',
+        f'refresh = "ipc://{folder}/refresh"',
+        "[web]",
+        f"port = {port or free_port(PAGE_PORT)}",
+    ]
+    for name, endpoint, demo in clusters:
+        lines += ["[[cluster]]", f'name = "{name}"', f'agent = "{endpoint}"', f"demo = {str(demo).lower()}"]
+    config = folder / "webstat.toml"
+    config.write_text("\n".join(lines) + "\n")
+    return config
+
+
+def free_port(wanted: int) -> int:
+    """`wanted` where it is free on the loopback address, else any free one."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise RuntimeError("no port is free on 127.0.0.1")
+
+
+class Programs:
+    """The started programs, each with its log in `folder`; stopped in reverse order."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, command: list[str], config: Path) -> None:
+        """Start one; its own session, so that Ctrl-C reaches it through us alone."""
+        environment = {**os.environ, "WEBSTAT_CONFIG": str(config), "PYTHONUNBUFFERED": "1"}
+        with self._log(name).open("wb") as log:
+            self._running[name] = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def check(self) -> None:
+        """Raise RuntimeError with its last words if one has ended."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                last = self._log(name).read_text(errors="replace").splitlines()[-15:]
+                raise RuntimeError("\n".join([f"the {name} ended with exit code {process.returncode}:", *last]))
+
+    def stop(self) -> None:
+        """End all of them, politely first."""
+        for process in reversed(self._running.values()):
+            process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in self._running.values():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+
+def _run(plan: Plan, running: Programs) -> None:
+    settings = load_settings(plan.config)
+    say(f"{plan.headline}")
+    for name, command in plan.programs.items():
+        running.start(name, command, plan.config)
+    running.start("page", [sys.executable, "app.py"], plan.config)
+    if plan.prepare is not None:
+        plan.prepare(settings)
+    running.start("collector", [sys.executable, "-m", "collector", "run"], plan.config)
+    address = f"http://{settings.web.host}:{settings.web.port}"
+    for _ in _until(PAGE_SECONDS):
+        running.check()
+        if _answers(f"{address}/healthz"):
+            break
+    else:
+        raise RuntimeError(f"the page at {address} did not answer within {PAGE_SECONDS} s")
+    say(f"the page is at {address}  (Ctrl-C stops everything)")
+    while True:
+        running.check()
+        time.sleep(0.5)
+
+
+def _until(seconds: float) -> Iterator[None]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield
+        time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def say(words: str, end: str = "\n") -> None:
+    """One line to the person at the terminal."""
+    print(f"webstat: {words}", end=end, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The whole path on a real scheduler: qstat, agent, wire, collector, store, page, browser.
+
+The scheduler is Debian's Slurm with its PBS commands, started by tests/slurm/slurm-up.sh; what is run
+is what `make run` runs on a machine that has a qstat.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.run import free_port
+from tests.browser import open_browser
+
+ROOT = Path(__file__).resolve().parent.parent
+SLURM = ROOT / "tests" / "slurm"
+STATE = Path("/tmp/webstat-slurm-test")
+NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "qstat", "pbsnodes")
+BIG_PORTS = "/usr/sbin:/sbin"
+
+
+def missing_programs() -> list[str]:
+    path = f"{os.environ.get('PATH', '')}:{BIG_PORTS}"
+    return [name for name in NEEDED if not shutil.which(name, path=path)]
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[dict[str, str]]:
+    """A running one-host Slurm; gives the environment in which its commands find it."""
+    if os.geteuid() != 0:
+        pytest.skip("a real Slurm needs root: run the tests as root to have this one")
+    if missing := missing_programs():
+        pytest.skip(f"{', '.join(missing)} not found: apt-get install slurmctld slurmd munge slurm-wlm-torque")
+    environment = {**os.environ, "PORT": "17817", "NODES": "8"}
+    subprocess.run([SLURM / "slurm-up.sh", STATE], env=environment, check=True, timeout=240)
+    try:
+        yield {**os.environ, "SLURM_CONF": str(STATE / "slurm.conf")}
+    finally:
+        subprocess.run([SLURM / "slurm-down.sh", STATE], env=environment, check=True, timeout=120)
+
+
+@pytest.fixture
+def served(slurm: dict[str, str], tmp_path: Path) -> Iterator[str]:
+    """`make run` on that Slurm; gives the page's address. Afterwards nothing of it may be left."""
+    port = free_port(0)
+    environment = {**slurm, "WEBSTAT_CONFIG": str(tmp_path / "none.toml"), "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scripts.run", "--port", str(port)],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "the page is at" in line:
+                break
+        else:
+            pytest.fail("make run ended: " + "".join(lines))
+        yield f"http://127.0.0.1:{port}"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+        assert list(tmp_path.iterdir()) == [], "make run left something behind"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.slurm
+@pytest.mark.browser
+def test_a_submitted_job_is_seen_without_reloading(slurm: dict[str, str], served: str) -> None:
+    with open_browser() as browser:
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        errors: list[str] = []
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(served)
+        card = page.locator("a[href^='/cluster/']").first
+        card.wait_for(timeout=60_000)
+        page.goto(served + str(card.get_attribute("href")))
+        page.get_by_role("heading", name="Who holds the cores now?").wait_for()
+        bars = page.locator(".ws-bars")
+        bars.get_by_text("alice").first.wait_for()  # 16 cores, as the sample jobs have it
+        assert bars.get_by_text("dave").count() == 0, "his only job is held"
+        page.evaluate("window.notReloaded = true")
+        submit = "runuser -u dave -- sbatch -Q -n3 -t 30 -J seen -o /dev/null --wrap 'sleep 600'"
+        subprocess.run(submit, shell=True, env=slurm, cwd="/", check=True, timeout=30)
+        bars.get_by_text("dave").first.wait_for(timeout=90_000)
+        assert page.evaluate("window.notReloaded") is True
+        assert errors == []
+    with urllib.request.urlopen(f"{served}/healthz") as answer:
+        assert answer.status == 200
