@@ -1,0 +1,43 @@
+/* Runs before the first paint: the theme (no flash of the other one), and where Plotly is.
+   Loaded without defer, in the head, on purpose. The rest of the page's own JavaScript is webstat.js and live.js. */
+(function () {
+  "use strict";
+  const where = document.currentScript.dataset;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const choices = ["auto", "light", "dark"];
+
+  function choice() {
+    try {
+      const stored = localStorage.getItem("webstat-theme");
+      return choices.includes(stored) ? stored : "auto";
+    } catch {
+      return "auto"; // storage may be forbidden
+    }
+  }
+
+  function theme() {
+    const chosen = choice();
+    return chosen === "auto" ? (dark.matches ? "dark" : "light") : chosen;
+  }
+
+  function apply() {
+    document.documentElement.setAttribute("data-bs-theme", theme());
+    document.documentElement.setAttribute("data-ag-theme-mode", theme());
+  }
+
+  function next() {
+    try {
+      localStorage.setItem("webstat-theme", choices[(choices.indexOf(choice()) + 1) % choices.length]);
+    } catch {
+      /* the choice lasts until the page is left */
+    }
+    apply();
+  }
+
+  apply();
+  window.webstat = { choice, theme, apply, next, dark, worker: where.worker, shown: null };
+
+  // Dash loads Plotly when the first graph is drawn, from this address; it would set the full bundle's,
+  // three times as large.
+  Object.defineProperty(window, "_dashPlotlyJSURL", { get: () => where.plotly, set: () => {} });
+})();

@@ -1,0 +1,164 @@
+/* The page's own behaviour: ages that count, menus that close, the theme button, Refresh, titles.
+   Live updates are live.js; nothing here fetches data. */
+(function () {
+  "use strict";
+  const ws = window.webstat;
+  const NBSP = "\u00a0";
+  ws.skew = 0; // server's clock less ours, seconds; live.js keeps it
+
+  /* Seconds as people read them; the same rules as webstat/format.py. */
+  ws.duration = function (seconds) {
+    const whole = Math.max(0, Math.floor(seconds));
+    const floor = (a, b) => Math.floor(a / b);
+    if (whole < 60) return whole + NBSP + "s";
+    if (whole < 3600) return floor(whole, 60) + NBSP + "min";
+    if (whole < 86400) {
+      const minutes = floor(whole % 3600, 60);
+      return floor(whole, 3600) + NBSP + "h" + (minutes ? NBSP + String(minutes).padStart(2, "0") : "");
+    }
+    const days = floor(whole, 86400);
+    const hours = floor(whole % 86400, 3600);
+    return days.toLocaleString("en") + NBSP + "d" + (hours && days < 14 ? NBSP + hours + NBSP + "h" : "");
+  };
+
+  ws.now = () => Date.now() / 1000 + ws.skew;
+
+  function count() {
+    if (document.hidden) return;
+    const now = ws.now();
+    document.querySelectorAll("time[data-ws]").forEach((element) => {
+      const at = Number(element.dataset.at);
+      const text = ws.duration(element.dataset.ws === "until" ? at - now : now - at);
+      const node = element.firstChild;
+      // The text node is React's: changed in place, never replaced.
+      if (node && node.nodeType === Node.TEXT_NODE) {
+        if (node.nodeValue !== text) node.nodeValue = text;
+      }
+    });
+    countdown();
+  }
+  setInterval(count, 1000);
+  document.addEventListener("visibilitychange", count);
+
+  /* Menus are <details>: closed by Esc, by a click elsewhere, and by following one of their links. */
+  const menus = () => document.querySelectorAll("details.ws-menu[open]");
+  document.addEventListener("click", (event) => {
+    menus().forEach((menu) => {
+      if (!menu.contains(event.target) || event.target.closest("a")) menu.removeAttribute("open");
+    });
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    menus().forEach((menu) => {
+      menu.removeAttribute("open");
+      menu.querySelector("summary").focus();
+    });
+  });
+
+  /* The skip link moves the focus, not the address. */
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href="#page"]');
+    if (!link) return;
+    event.preventDefault();
+    document.getElementById("page").focus();
+  });
+
+  /* Refresh: when the next one is allowed, by cluster. */
+  const allowed = {};
+  let hiding = 0;
+
+  function asked(path, drawn) {
+    const found = /^\/cluster\/([^/]+)/.exec(path || "");
+    return found ? [decodeURIComponent(found[1])] : Object.keys((drawn && drawn.clusters) || {});
+  }
+
+  function countdown() {
+    const button = document.getElementById("refresh");
+    if (!button) return;
+    const names = asked(location.pathname, { clusters: ws.shown || {} });
+    const left = Math.ceil(Math.min(...names.map((name) => (allowed[name] || 0) - ws.now())));
+    const waits = names.length > 0 && left > 0;
+    if (!button.dataset.busy) button.disabled = waits;
+    button.dataset.left = waits ? ws.duration(left) : "";
+  }
+
+  async function ask(name) {
+    try {
+      const answer = await fetch("/refresh/" + encodeURIComponent(name), { method: "POST" });
+      return await answer.json();
+    } catch {
+      return { ok: false, message: "webstat itself does not answer." };
+    }
+  }
+
+  function say(answers) {
+    if (answers.length > 3) {
+      const failed = answers.filter((answer) => !answer.ok);
+      const done = answers.length - failed.length;
+      const first = failed.length ? " " + failed[0].message : "";
+      return done + " of " + answers.length + " clusters were asked." + first;
+    }
+    return [...new Set(answers.map((answer) => answer.message))].join(" ");
+  }
+
+  /* Called by Dash: browser-side callbacks. */
+  const none = () => window.dash_clientside.no_update;
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.webstat = {
+    viewer(clicks) {
+      if (clicks) ws.next();
+      const button = document.getElementById("theme");
+      if (button) {
+        button.setAttribute("aria-label", "Theme: " + ws.choice() + ". Change");
+        button.title = "Theme: " + ws.choice();
+      }
+      return ws.viewer();
+    },
+
+    drawn(data) {
+      if (!data) return none();
+      document.title = data.title || "webstat";
+      const path = data.page ? data.page[1] : null;
+      if (ws.path !== undefined && path !== ws.path && !location.hash) {
+        // A page was followed: start at its top, and let screen readers start there.
+        window.scrollTo(0, 0);
+        document.getElementById("page").focus({ preventScroll: true });
+      }
+      ws.path = path;
+      ws.shown = data.clusters || null;
+      if (location.hash) {
+        const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+        if (target && ws.jumped !== location.href) target.scrollIntoView();
+        ws.jumped = location.href;
+      }
+      count();
+      if (ws.drawn) ws.drawn();
+      return path || "";
+    },
+
+    async refresh(clicks, path, drawn) {
+      const names = asked(path, drawn);
+      if (!clicks || !names.length) return none();
+      const button = document.getElementById("refresh");
+      button.dataset.busy = "1";
+      button.disabled = true;
+      const answers = await Promise.all(names.map(ask));
+      names.forEach((name, place) => {
+        if (answers[place].next_allowed_at) allowed[name] = answers[place].next_allowed_at;
+      });
+      delete button.dataset.busy;
+      button.disabled = false;
+      countdown();
+      clearTimeout(hiding);
+      hiding = setTimeout(() => window.dash_clientside.set_props("refresh-said", { children: "" }), 15000);
+      return say(answers);
+    },
+  };
+
+  /* What the server must know of this browser. */
+  ws.viewer = () => ({ theme: ws.theme(), zone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC" });
+  ws.dark.addEventListener("change", () => {
+    ws.apply();
+    window.dash_clientside.set_props("viewer", { data: ws.viewer() });
+  });
+})();

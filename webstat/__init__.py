@@ -1,0 +1,1 @@
+"""webstat's web side: reads the store, draws the pages, tells browsers of new reports."""

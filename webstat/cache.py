@@ -1,0 +1,58 @@
+"""Results remembered per (query, arguments, report number): a new report invalidates, nothing else does.
+
+Bounded, oldest use first out. Threads that ask for the same result at once make it once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Memory:
+    """A thread-safe memory of at most `size` results."""
+
+    def __init__(self, size: int = 512) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._results: OrderedDict[Hashable, Future[Any]] = OrderedDict()
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._results)
+
+    def get(self, key: Hashable, make: Callable[[], T], keep: Callable[[T], bool] = lambda result: True) -> T:
+        """The result for `key`, made by `make` if it is not remembered.
+
+        What `make` raises is not remembered, nor is a result of which `keep` says False.
+        """
+        with self._lock:
+            future = self._results.get(key)
+            mine = future is None
+            if future is None:
+                future = self._results[key] = Future()
+                while len(self._results) > self._size:
+                    self._results.popitem(last=False)
+            else:
+                self._results.move_to_end(key)
+        if mine:
+            try:
+                result = make()
+            except BaseException as error:
+                self._forget(key, future)
+                future.set_exception(error)
+            else:
+                if not keep(result):
+                    self._forget(key, future)
+                future.set_result(result)
+        return future.result()
+
+    def _forget(self, key: Hashable, future: Future[Any]) -> None:
+        with self._lock:
+            if self._results.get(key) is future:
+                del self._results[key]

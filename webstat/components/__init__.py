@@ -1,0 +1,1 @@
+"""The bricks of pages: functions from values to Dash components, without callbacks."""

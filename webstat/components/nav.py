@@ -1,0 +1,103 @@
+"""The frame around every page: bar, tabs on phones, the DEMO label, footer."""
+
+from __future__ import annotations
+
+from dash import dcc, html
+
+from webstat.components.states import TONES, WORDS, headline
+from webstat.components.text import Part, age, foreign, icon, link
+from webstat.format import duration, zone_words
+from webstat.health import Cluster
+from webstat.view import View
+
+OVERVIEW, CLUSTER, HEALTH = "overview", "cluster", "health"
+"""Names of the menu's entries; the page says which one it belongs to."""
+
+
+def bar(view: View, entry: str) -> list[Part]:
+    """The menu and the freshness of the data; the buttons beside are the frame's own."""
+    entries = [
+        link_to("Overview", "/", entry == OVERVIEW),
+        cluster_menu(view, "Clusters", None, entry == CLUSTER) if view.clusters else None,
+        link_to("Health", "/health", entry == HEALTH),
+    ]
+    return [html.Div(entries, className="d-none d-md-flex")]
+
+
+def link_to(text: Part, href: str, active: bool) -> html.Span:
+    """A menu entry; the one of the page at hand says so to screen readers too."""
+    entry = dcc.Link(text, href=href, className="nav-link active" if active else "nav-link")
+    # dcc.Link passes no aria attributes on, so the item around it carries the mark.
+    return html.Span(entry, className="ws-entry", **({"aria-current": "page"} if active else {}))
+
+
+def cluster_menu(view: View, label: str, current: Cluster | None, active: bool = False) -> html.Details | None:
+    """The clusters with their states, as a menu that opens; None where there is no other to go to."""
+    if current is not None and len(view.clusters) < 2:
+        return None
+    items = []
+    for cluster in view.clusters:
+        state = view.health(cluster).state
+        tone, symbol = TONES[state]
+        mark = html.Span([icon(symbol), WORDS[state]], className=f"ws-sub st-{tone} ms-auto ps-3")
+        here = current is not None and cluster.name == current.name
+        item = link([foreign(cluster.title), mark], f"/cluster/{cluster.name}")
+        item.className = "dropdown-item d-flex" + (" active" if here else "")
+        items.append(html.Li(item))
+    chevron = icon("chevron-down")
+    if current is None:
+        summary = html.Summary([label, " ", chevron], className="nav-link active" if active else "nav-link")
+    else:
+        summary = html.Summary(
+            chevron, className="btn btn-outline-secondary px-1 py-0", title=label, **{"aria-label": label}
+        )
+    return html.Details([summary, html.Ul(items, className="dropdown-menu show")], className="ws-menu")
+
+
+def freshness(view: View) -> list[Part]:
+    """The pill over all clusters and the age of the newest report."""
+    if not view.clusters:
+        return []
+    newest = max((c.taken_at for c in view.clusters if c.taken_at is not None), default=None)
+    parts: list[Part] = [headline(view.clusters, view)]
+    if newest is not None:
+        parts.append(html.Span(["data ", age(newest, view), " old"], className="ws-sub d-none d-lg-inline"))
+    return parts
+
+
+def tabs(view: View, entry: str) -> list[Part]:
+    """The menu at the bottom of small screens."""
+    if not view.clusters:
+        return []
+    rows = [("grid-1x2", "Overview", "/", OVERVIEW)]
+    rows.append(("hdd-stack", "Clusters", f"/cluster/{view.clusters[0].name}", CLUSTER))
+    rows.append(("activity", "Health", "/health", HEALTH))
+    return [
+        dcc.Link([icon(symbol), text], href=href, className="active" if name == entry else "")
+        for symbol, text, href, name in rows
+    ]
+
+
+def demo(view: View) -> list[Part]:
+    """The label that says that what is shown is invented; nothing where it is not."""
+    simulated = [cluster for cluster in view.clusters if cluster.demo]
+    if not simulated:
+        return []
+    some = "" if len(simulated) == len(view.clusters) else f" ({', '.join(c.title for c in simulated)})"
+    words = f"simulated clusters{some}. Their users, jobs and numbers are invented."
+    return [html.Div([html.B("DEMO:"), " ", words], className="ws-demo", role="note")]
+
+
+def footer(view: View) -> list[Part]:
+    """Time zone and the measured load on each scheduler."""
+    loads = [
+        f"{c.query_seconds:.1f} s every {duration(c.period_seconds)} on {c.title}"
+        for c in view.clusters
+        if c.query_seconds is not None and c.report
+    ]
+    parts: list[Part] = [html.Span(f"Times are {zone_words(view.zone, view.now)}; hover for UTC.")]
+    if loads:
+        more = f", and {len(loads) - 3} more" if len(loads) > 3 else ""
+        parts.append(html.Span(f"What asking the schedulers costs them: {', '.join(loads[:3])}{more}."))
+    parts.append(html.Span("webstat", className="ms-md-auto"))
+    return parts

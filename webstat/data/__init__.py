@@ -1,0 +1,1 @@
+"""From the store to frames: queries.py reads, frames.py computes, source.py remembers."""

@@ -1,0 +1,20 @@
+"""The web side's errors, in one tree.
+
+WebError
+├── StoreEmpty   there is no store yet, or nothing in it: a state, not a fault
+└── StoreBroken  the store is there and cannot be read
+"""
+
+from __future__ import annotations
+
+
+class WebError(Exception):
+    """Anything that a page shows in words instead of data."""
+
+
+class StoreEmpty(WebError):
+    """The store's file, or its tables, do not exist yet; the collector makes them."""
+
+
+class StoreBroken(WebError):
+    """The store is there and cannot be read; the text says what it answered."""

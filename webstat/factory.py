@@ -1,0 +1,291 @@
+"""create_app(settings): the whole web process as one ASGI application.
+
+Long-lived connections, refreshes and files are answered in the event loop; Dash's Flask application is
+mounted in a small pool of threads. What a page shows is pages/'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from a2wsgi import WSGIMiddleware
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse, Response
+from flask import Flask
+from flask import Response as FlaskResponse
+from flask import request as flask_request
+
+from collector.settings import Settings
+from webstat import ids, router
+from webstat.components.text import icon
+from webstat.data.source import Source
+from webstat.errors import WebError
+from webstat.live import Hub
+from webstat.pages import find
+from webstat.refresh import Refresher
+from webstat.static import ASSETS, Assets, Compressor
+
+log = logging.getLogger(__name__)
+
+THREADS = 8
+FALLBACK_SECONDS = 10
+
+INDEX = """<!doctype html>
+<html lang="en" data-bs-theme="light">
+<head>
+{{%metas%}}
+<title>{{%title%}}</title>
+<link rel="icon" type="image/svg+xml" href="{icon}">
+<link rel="stylesheet" href="{bootstrap}">
+<link rel="stylesheet" href="{icons}">
+<link rel="stylesheet" href="{style}">
+<script src="{first}" data-plotly="{plotly}" data-worker="{worker}"></script>
+{{%css%}}
+</head>
+<body>
+<a class="visually-hidden-focusable" href="#page">Skip to content</a>
+{{%app_entry%}}
+<noscript>webstat draws its pages in the browser: JavaScript must be on.</noscript>
+<footer>
+{{%config%}}
+{{%scripts%}}
+<script src="{own}"></script>
+<script src="{live}"></script>
+{{%renderer%}}
+</footer>
+</body>
+</html>
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The web process: pages, announcements, refreshes, files. Opens nothing before it is started."""
+    assets = Assets()
+    source = Source(settings)
+    hub = Hub(settings.collector.announce, source.clusters)
+    refresher = Refresher(settings.collector.refresh)
+
+    @contextlib.asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        listening = asyncio.create_task(hub.run())
+        listening.add_done_callback(_say_if_it_failed)
+        yield
+        listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listening
+        source.close()
+
+    app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.hub = hub
+    app.state.source = source
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        if not _same_site(socket.headers.get("origin"), socket.headers.get("host")):
+            await socket.close(1008)
+            return
+        await socket.accept()
+        with hub.viewer() as viewer:
+            await _until_gone(socket, viewer)
+
+    @app.post("/refresh/{cluster}")
+    async def refresh(cluster: str, request: Request) -> Response:
+        if not _same_site(request.headers.get("origin"), request.headers.get("host")):
+            return JSONResponse({"ok": False, "message": "only this site may ask"}, 403)
+        if cluster not in {c.name for c in await asyncio.to_thread(source.clusters)}:
+            return JSONResponse({"ok": False, "message": "no such cluster"}, 404)
+        return JSONResponse((await refresher.ask(cluster)).to_json())
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        try:
+            clusters = await asyncio.to_thread(source.clusters)
+        except WebError as error:
+            return JSONResponse({"ok": False, "store": str(error)}, 503)
+        known = sum(1 for cluster in clusters if cluster.report)
+        return JSONResponse({"ok": True, "clusters": len(clusters), "seen": known, "collector_heard": hub.connected})
+
+    @app.get("/assets/{name:path}")
+    async def asset(name: str, request: Request) -> Response:
+        return assets.answer(name, request)
+
+    app.mount("/", WSGIMiddleware(_dash(settings, assets, source, hub).server, workers=THREADS))
+    return app
+
+
+class _Site(Dash):
+    """Dash, less what every page would load and none uses."""
+
+    _UNUSED = re.compile(r'<script src="[^"]*/dash_table/[^"]*"></script>')
+
+    def interpolate_index(self, **parts: Any) -> str:
+        """Dash's own page without the deprecated DataTable's script, and with a first line of ours."""
+        parts["scripts"] = self._UNUSED.sub("", parts["scripts"])
+        parts["app_entry"] = '<div id="react-entry-point"><div class="ws-first">Reading the clusters …</div></div>'
+        return super().interpolate_index(**parts)
+
+
+def _dash(settings: Settings, assets: Assets, source: Source, hub: Hub) -> Dash:
+    server = Flask("webstat")
+    app = _Site(
+        "webstat",
+        server=server,
+        use_pages=False,
+        assets_folder=str(ASSETS),
+        include_assets_files=False,
+        pages_folder="",
+        title=settings.web.title,
+        update_title=None,
+        serve_locally=True,
+        suppress_callback_exceptions=True,
+        meta_tags=[{"name": "viewport", "content": "width=device-width,initial-scale=1"}],
+        index_string=INDEX.format(
+            icon=assets.url("favicon.svg"),
+            bootstrap=assets.url("vendor/bootstrap.min.css"),
+            icons=assets.url("vendor/bootstrap-icons.min.css"),
+            style=assets.url("webstat.css"),
+            first=assets.url("first.js"),
+            plotly=assets.url("vendor/plotly-cartesian.min.js"),
+            worker=assets.url("live-worker.js"),
+            own=assets.url("webstat.js"),
+            live=assets.url("live.js"),
+        ),
+    )
+    app.layout = _frame
+    router.register(app, source, hub)
+    _register_browser_side(app)
+    _register_headers(app, source, server)
+    return app
+
+
+def _frame() -> html.Div:
+    button = "btn btn-outline-secondary"
+    return html.Div(
+        [
+            dcc.Location(id=ids.URL, refresh="callback-nav"),
+            dcc.Store(id=ids.VIEWER),
+            dcc.Store(id=ids.NEWS),
+            dcc.Store(id=ids.DRAWN),
+            dcc.Interval(id=ids.TICK, interval=FALLBACK_SECONDS * 1000, disabled=True),
+            html.Nav(
+                [
+                    dcc.Link([html.B(":"), "webstat", html.B(":")], href="/", className="ws-brand me-2"),
+                    html.Div(id=ids.BAR),
+                    html.Div(
+                        [
+                            html.Span(id=ids.STREAM, className="ws-sub", role="status"),
+                            html.Div(id=ids.FRESHNESS, className="d-flex align-items-center gap-2"),
+                            html.Button(
+                                [icon("arrow-clockwise"), html.Span("Refresh", className="d-none d-xl-inline ms-1")],
+                                id=ids.REFRESH,
+                                className=button,
+                                title="Ask the collector for a new report",
+                                **{"aria-label": "Refresh now"},
+                            ),
+                            html.Button(icon("circle-half"), id=ids.THEME, className=button, **{"aria-label": "Theme"}),
+                        ],
+                        className="ms-auto d-flex align-items-center gap-2",
+                    ),
+                ],
+                className="ws-nav d-flex align-items-center gap-3",
+                **{"aria-label": "Main"},
+            ),
+            html.Div(id=ids.DEMO),
+            html.Main(id=ids.PAGE, className="ws-page", tabIndex=-1),
+            html.Footer(id=ids.FOOTER, className="ws-sub ws-footer"),
+            html.Div(id=ids.REFRESH_SAID, className="ws-toast", role="status", **{"aria-live": "polite"}),
+            html.Nav(id=ids.TABS, className="ws-tabs", **{"aria-label": "Main, small screen"}),
+        ]
+    )
+
+
+def _register_browser_side(app: Dash) -> None:
+    """Callbacks that run in assets/webstat.js."""
+    app.clientside_callback(
+        ClientsideFunction("webstat", "viewer"), Output(ids.VIEWER, "data"), Input(ids.THEME, "n_clicks")
+    )
+    app.clientside_callback(
+        ClientsideFunction("webstat", "refresh"),
+        Output(ids.REFRESH_SAID, "children"),
+        Input(ids.REFRESH, "n_clicks"),
+        State(ids.URL, "pathname"),
+        State(ids.DRAWN, "data"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("webstat", "drawn"), Output(ids.PAGE, "data-drawn"), Input(ids.DRAWN, "data")
+    )
+
+
+def _register_headers(app: Dash, source: Source, server: Flask) -> None:
+    compressor = Compressor()
+    policy = "; ".join(
+        [
+            "default-src 'self'",
+            f"script-src 'self' {' '.join(app.csp_hashes())}",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data:",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'self'",
+        ]
+    )
+
+    @server.after_request
+    def finish(response: FlaskResponse) -> FlaskResponse:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if response.mimetype == "text/html":
+            response.headers["Content-Security-Policy"] = policy
+            response.headers["Cache-Control"] = "no-cache"
+            response.headers["Referrer-Policy"] = "same-origin"
+            # Dash answers every address with its page: say so where it is none of ours.
+            if response.status_code == 200 and not _exists(flask_request.path, source):
+                response.status_code = 404
+                return response
+        return compressor.compress(flask_request, response)
+
+
+def _exists(path: str, source: Source) -> bool:
+    found = find(path)
+    if found is None:
+        return False
+    try:
+        return "name" not in found[1] or found[1]["name"] in {c.name for c in source.clusters()}
+    except WebError:
+        return True
+
+
+async def _until_gone(socket: WebSocket, viewer: Any) -> None:
+    async def send() -> None:
+        async for message in viewer.messages():
+            await socket.send_text(message)
+
+    sending = asyncio.create_task(send())
+    try:
+        # Nothing is expected from a browser; reading is how its leaving is noticed.
+        while True:
+            await socket.receive_text()
+    except (WebSocketDisconnect, KeyError):
+        pass
+    finally:
+        sending.cancel()
+        with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+            await sending
+
+
+def _same_site(origin: str | None, host: str | None) -> bool:
+    """Whether a request comes from our own pages, or from a program, which sends no Origin."""
+    return origin is None or urlsplit(origin).netloc == host
+
+
+def _say_if_it_failed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("announcements are no longer heard", exc_info=task.exception())

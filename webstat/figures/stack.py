@@ -1,0 +1,216 @@
+"""Cores over time, stacked by who used them: the figure, and the direct labels beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from webstat.data.usage import Usage
+from webstat.figures.template import local, safe, template
+from webstat.identity import OTHERS, Shade, colour
+from webstat.theme import tokens
+
+HEIGHT, TOP, BOTTOM = 300, 8, 34
+LABEL_PIXELS = 15
+"""Direct labels are pushed apart to this distance."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A direct label: which band, where its middle is (pixels from the top of the plot)."""
+
+    user: str | None
+    """None is the band of others."""
+    shade: Shade
+    y: float
+
+
+def runs(series: pd.Series) -> list[tuple[int, int]]:
+    """The stretches of a series that are known: (first position, position after the last)."""
+    known = np.concatenate([[False], series.notna().to_numpy(), [False]])
+    edges = np.flatnonzero(np.diff(known.astype(int)))
+    return [(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def top_of(usage: Usage, usable: pd.Series) -> float:
+    """The upper end of the y axis."""
+    highest = np.nanmax([0.0, *usage.total.dropna(), *usable.dropna()])
+    return float(highest) * 1.06 or 1.0
+
+
+def usage_figure(
+    usage: Usage,
+    usable: pd.Series,
+    *,
+    until: float,
+    theme: str,
+    zone: tzinfo,
+    shades: Mapping[str, Shade],
+    revision: str,
+) -> dict[str, Any] | None:
+    """Cores in use as bands, largest at the bottom, others on top; None where no report came in this time.
+
+    `usable` is the dotted line; `shades` has the shade of each column of `usage.users`; a zoom is kept
+    as long as `revision` is the same. Local times are those of the zone at `until`: on the two days a
+    year when clocks change, the hours before the change are labelled an hour off.
+    """
+    segments = runs(usage.total)
+    if not segments:
+        return None
+    t = tokens(theme)
+    index = usage.total.index
+    step = int(index[1] - index[0])
+    offset = local_zone(until, zone)
+
+    def line(series: pd.Series, start: int, stop: int, **look: Any) -> dict[str, Any]:
+        # A step's mean stands at its first second; the last is repeated at its end, so that single steps show.
+        values = [*series.iloc[start:stop], series.iloc[stop - 1]]
+        return {
+            "type": "scatter",
+            "mode": "lines",
+            "x0": local(index[start], offset),
+            "dx": step * 1000,
+            "y": [None if np.isnan(value) else round(float(value), 1) for value in values],
+            "hovertemplate": "%{y:,.0f}",
+            **look,
+        }
+
+    bands: list[tuple[str, pd.Series, Shade]] = [
+        (safe(str(user)), usage.users[user], shades[str(user)]) for user in usage.users.columns
+    ]
+    if usage.folded:
+        bands.append((f"{usage.folded} others", usage.others, OTHERS))
+    data = []
+    for number, (start, stop) in enumerate(segments):
+        for name, series, shade in bands:
+            if not (series.iloc[start:stop] > 0).any():
+                continue
+            fill = colour(shade, theme)
+            look: dict[str, Any] = {"fillcolor": fill}
+            if shade.striped:
+                look["fillpattern"] = {
+                    "shape": "/",
+                    "fgcolor": fill,
+                    "bgcolor": t["surface"],
+                    "size": 6,
+                    "solidity": 0.5,
+                }
+            data.append(
+                line(
+                    series,
+                    start,
+                    stop,
+                    name=name,
+                    stackgroup=f"s{number}",
+                    line={"width": 0.8, "color": t["surface"]},
+                    **look,
+                )
+            )
+        data.append(line(usage.total, start, stop, name="in use", line={"width": 1.2, "color": t["ink-2"]}))
+    for start, stop in runs(usable):
+        dotted = {"width": 1.5, "color": t["ink-2"], "dash": "dot"}
+        data.append(line(usable, start, stop, name="usable", line=dotted))
+    layout = {
+        "template": template(theme),
+        "height": HEIGHT,
+        "xaxis": {
+            "type": "date",
+            "range": [local(index[0], offset), local(until, offset)],
+            "tickformat": "%H:%M\n%a %-d %b",
+            "hoverformat": "%a %H:%M",
+            "tickangle": 0,
+            "nticks": 9,
+        },
+        "yaxis": {"range": [0, round(top_of(usage, usable), 1)], "title": {"text": "cores in use"}, "tickformat": ",d"},
+        "legend": {"traceorder": "reversed"},
+        "uirevision": revision,
+        **_gaps(usage.total, segments, until, step, offset, theme),
+    }
+    return {"data": data, "layout": layout}
+
+
+def _gaps(
+    total: pd.Series, segments: Sequence[tuple[int, int]], until: float, step: int, zone: tzinfo, theme: str
+) -> dict[str, Any]:
+    """Dotted boxes over what is not known, with words where they fit."""
+    t = tokens(theme)
+    start_of = total.index[0]
+    edges = [0, *(edge for segment in segments for edge in segment), len(total)]
+    shapes, annotations = [], []
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        start, end = start_of + first * step, min(start_of + last * step, until)
+        if end - start < step:
+            continue
+        new = first == 0
+        shapes.append(
+            {
+                "type": "rect",
+                "x0": local(start, zone),
+                "x1": local(end, zone),
+                "y0": 0,
+                "y1": 1,
+                "yref": "paper",
+                "layer": "below",
+                "line": {"width": 0 if new else 1, "dash": "dot", "color": t["warn-edge"]},
+                "fillcolor": t["sunken"] if new else t["warn-bg"],
+                "opacity": 0.6,
+            }
+        )
+        wide = end - start > (until - start_of) / 6
+        annotations.append(
+            {
+                "x": local((start + end) / 2, zone),
+                "y": 0.5,
+                "yref": "paper",
+                "text": "no data" if not new else "no report yet then",
+                "textangle": 0 if wide else -90,
+                "showarrow": False,
+                "font": {"size": 11, "color": t["ink-2"] if new else t["warn"]},
+            }
+        )
+    return {"shapes": shapes, "annotations": annotations}
+
+
+def local_zone(at: float, zone: tzinfo) -> tzinfo:
+    """The zone as a fixed distance from UTC, the one in force at `at`: a regular axis has no jumps."""
+    return timezone(datetime.fromtimestamp(at, zone).utcoffset() or timedelta())
+
+
+def labels(usage: Usage, usable: pd.Series, shades: Mapping[str, Shade]) -> tuple[list[Label], float | None]:
+    """Direct labels of the bands at the right edge, pushed apart, and where the usable line ends (pixels)."""
+    segments = runs(usage.total)
+    if not segments:
+        return [], None
+    last = segments[-1][1] - 1
+    scale = (HEIGHT - TOP - BOTTOM) / top_of(usage, usable)
+
+    def pixels(cores: float) -> float:
+        return HEIGHT - BOTTOM - cores * scale
+
+    result, below = [], 0.0
+    for user in usage.users.columns:
+        value = float(usage.users[user].iloc[last])
+        result.append(Label(str(user), shades[str(user)], pixels(below + value / 2)))
+        below += value
+    if usage.folded:
+        value = float(usage.others.iloc[last])
+        result.append(Label(None, OTHERS, pixels(below + value / 2)))
+    line = usable.iloc[last]
+    return result, None if np.isnan(line) else pixels(float(line))
+
+
+def push_apart(wished: Sequence[float], low: float = 0.0, high: float = HEIGHT - 8.0) -> list[float]:
+    """Positions near the wished ones, in the same order (bottom first), LABEL_PIXELS apart, within [low, high]."""
+    placed: list[float] = []
+    for y in wished:
+        placed.append(min(y, high if not placed else placed[-1] - LABEL_PIXELS))
+    floor = low
+    for place in range(len(placed) - 1, -1, -1):
+        placed[place] = max(placed[place], floor)
+        floor = placed[place] + LABEL_PIXELS
+    return placed

@@ -1,0 +1,140 @@
+"""From the collector's announcements to the browsers: one hub for all viewers, no thread for any.
+
+The hub hears the collector's PUB socket and looks into the store's cluster table, at each announcement
+and every few seconds besides: so a cluster that goes silent, or a collector that cannot be heard, is
+news too. What goes out is only `{cluster, report, stamp}`; pages fetch the data themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import zmq
+import zmq.asyncio
+from zmq.utils.monitor import parse_monitor_message
+
+from webstat.errors import WebError
+from webstat.health import Cluster, stamp
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0
+"""Time between two looks into the store when nothing is announced."""
+PING_SECONDS = 5.0
+"""Time between two signs of life to a browser; after 12 s without any it asks by itself."""
+LARGEST_ANNOUNCEMENT = 64 * 1024
+
+News = dict[str, dict[str, Any]]
+"""Cluster -> {"report": int, "stamp": str}"""
+
+
+class Hub:
+    """Hears, looks, and tells every connected browser. Its coroutines run in one event loop."""
+
+    def __init__(self, endpoint: str, clusters: Callable[[], tuple[Cluster, ...]]) -> None:
+        self._endpoint = endpoint
+        self._clusters = clusters
+        self._news: News = {}
+        self._viewers: set[Viewer] = set()
+        self._woken = asyncio.Event()
+        self.connected = False
+
+    @property
+    def viewers(self) -> int:
+        """How many browsers listen."""
+        return len(self._viewers)
+
+    async def run(self) -> None:
+        """Hear and look until cancelled."""
+        with zmq.asyncio.Context() as context, context.socket(zmq.SUB) as socket:
+            socket.linger = 0
+            socket.maxmsgsize = LARGEST_ANNOUNCEMENT
+            socket.subscribe(b"")
+            monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+            socket.connect(self._endpoint)
+            tasks = [self._hear(socket), self._watch(monitor), self._look()]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for task in tasks:
+                        group.create_task(task)
+            finally:
+                socket.disable_monitor()
+                monitor.close(linger=0)
+
+    async def _hear(self, socket: zmq.asyncio.Socket) -> None:
+        while True:
+            frames = await socket.recv_multipart()
+            try:
+                announcement = json.loads(frames[-1])
+                log.debug("announced cluster=%s report=%s", announcement["cluster"], announcement.get("report"))
+            except (ValueError, KeyError, TypeError):
+                log.warning("announcement cannot be read bytes=%d", len(frames[-1]))
+                continue
+            self._woken.set()
+
+    async def _watch(self, monitor: zmq.asyncio.Socket) -> None:
+        while True:
+            event = parse_monitor_message(await monitor.recv_multipart())["event"]
+            self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            log.info("collector connected=%s endpoint=%s", self.connected, self._endpoint)
+            self._woken.set()
+
+    async def _look(self) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                clusters = await asyncio.to_thread(self._clusters)
+            except WebError as error:
+                log.warning("store cannot be read error=%s", error)
+            else:
+                now = time.time()
+                # Whether the collector is heard is part of the news: pages say when it does not run.
+                self._tell({c.name: {"report": c.report, "stamp": stamp(c, now)} for c in clusters})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+
+    def _tell(self, news: News) -> None:
+        changed = {name: item for name, item in news.items() if self._news.get(name) != item}
+        self._news = news
+        if changed:
+            for viewer in self._viewers:
+                viewer.add(changed)
+
+    @contextlib.contextmanager
+    def viewer(self) -> Any:
+        """A browser that listens; it is told the last news of every cluster first."""
+        viewer = Viewer(self._news)
+        self._viewers.add(viewer)
+        try:
+            yield viewer
+        finally:
+            self._viewers.discard(viewer)
+
+
+class Viewer:
+    """One browser's unread news; older news of a cluster gives way to newer."""
+
+    def __init__(self, news: Mapping[str, dict[str, Any]]) -> None:
+        self._unread: News = dict(news)
+        self._arrived = asyncio.Event()
+        self._arrived.set()
+
+    def add(self, news: News) -> None:
+        """Put news in; never waits."""
+        self._unread.update(news)
+        self._arrived.set()
+
+    async def messages(self) -> Any:
+        """JSON texts to send, for ever: news as it comes, and a sign of life in between."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), PING_SECONDS)
+            self._arrived.clear()
+            unread, self._unread = self._unread, {}
+            yield json.dumps({"now": time.time(), "news": unread})

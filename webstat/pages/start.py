@@ -1,0 +1,93 @@
+"""Pages for when there is nothing to show yet: no clusters configured, no data, no such page, a broken store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dash import html
+
+from webstat.components.cards import note
+from webstat.components.text import Part, foreign, link
+from webstat.view import View
+
+
+def no_clusters(view: View) -> list[Part]:
+    """webstat.toml names no cluster."""
+    steps = [
+        ["On a login node of the cluster, start the agent: ", html.Code("python -m agent serve")],
+        [
+            "Copy ",
+            html.Code("webstat.example.toml"),
+            " to ",
+            html.Code("webstat.toml"),
+            " and name the cluster and its agent in it.",
+        ],
+        ["Start the collector: ", html.Code("python -m collector run")],
+        ["Start this page again: ", html.Code("python app.py")],
+    ]
+    why = "webstat.toml names no cluster, or is not where this page was started."
+    return _page("No clusters are configured", why, steps)
+
+
+def no_data(view: View) -> list[Part]:
+    """Clusters are configured, and none has ever been seen."""
+    names = ", ".join(cluster.title for cluster in view.clusters[:6])
+    more = f" and {len(view.clusters) - 6} more" if len(view.clusters) > 6 else ""
+    why = f"No report of {names}{more} is in the store. The first one appears here by itself."
+    if not view.collector_missing:
+        steps = [
+            ["The collector runs. It asks each cluster in turn; the first answers take a few seconds."],
+            [
+                "If nothing comes: ",
+                html.Code("python -m collector check"),
+                " tells what does not work, and what to do.",
+            ],
+        ]
+    else:
+        steps = [
+            ["Start the collector: ", html.Code("python -m collector run")],
+            ["If it runs and nothing comes: ", html.Code("python -m collector check"), " tells what does not work."],
+        ]
+    return _page("No data yet", why, steps)
+
+
+def no_such_page(view: View, path: str) -> list[Part]:
+    """The address is not one of ours."""
+    others = [[link(foreign(cluster.title), f"/cluster/{cluster.name}")] for cluster in view.clusters[:12]]
+    steps = [[link("Overview", "/")], *others]
+    return _page(
+        "There is no such page",
+        ["Nothing is at ", html.Code(foreign(path, 80)), ". What is there:"],
+        steps,
+        numbered=False,
+    )
+
+
+def broken(words: str, code: str) -> list[Part]:
+    """The store cannot be read."""
+    rest = [
+        " ",
+        foreign(words, 200),
+        " Nothing is lost; the page tries again with the next report. Code ",
+        html.Code(code),
+        ".",
+    ]
+    return [html.H1("webstat", className="visually-hidden"), note("bad", "The store could not be read.", rest)]
+
+
+def collector_missing(view: View) -> html.Div | None:
+    """The sentence over every page while the collector does not run."""
+    if not view.collector_missing or not any(cluster.report for cluster in view.clusters):
+        return None
+    rest = [
+        " What you see is the last that it stored. Admin: start it with ",
+        html.Code("python -m collector run"),
+        ".",
+    ]
+    return note("warn", "The collector does not run.", rest, "pause-circle", "mb-3")
+
+
+def _page(title: str, why: Part, steps: Sequence[Part], numbered: bool = True) -> list[Part]:
+    items = (html.Ol if numbered else html.Ul)([html.Li(step) for step in steps], className="mb-0")
+    body = html.Div([html.P(why), items], className="card-body")
+    return [html.H1(title, className="ws-h1 mb-3"), html.Section(body, className="card ws-start")]

@@ -1,0 +1,93 @@
+"""Asks the collector to poll a cluster now, and says in words what happened.
+
+The collector decides whether it may; browsers that ask at the same time share one question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import zmq
+import zmq.asyncio
+
+from webstat.format import duration, shorten
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 1.5
+ANSWER_SECONDS = 25.0
+"""The collector itself keeps an asker waiting for up to 20 s."""
+TRIES = 2
+LARGEST_ANSWER = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a refresh: whether a new report came, the words for it, and when the next is allowed."""
+
+    ok: bool
+    message: str
+    next_allowed_at: float | None = None
+    report: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the browser gets it."""
+        return asdict(self)
+
+
+class Refresher:
+    """Questions to the collector's REP socket, at most one per cluster at a time."""
+
+    def __init__(self, endpoint: str, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._endpoint = endpoint
+        self._answer_seconds = answer_seconds
+        self._asking: dict[str, asyncio.Task[Answer]] = {}
+
+    async def ask(self, cluster: str) -> Answer:
+        """Ask for a poll of `cluster`; always an Answer, whatever happens."""
+        task = self._asking.get(cluster)
+        if task is None:
+            task = self._asking[cluster] = asyncio.create_task(self._ask(cluster))
+            task.add_done_callback(lambda _: self._asking.pop(cluster, None))
+        # A browser that goes away must not take the answer from the others.
+        return await asyncio.shield(task)
+
+    async def _ask(self, cluster: str) -> Answer:
+        question = json.dumps({"refresh": cluster}).encode()
+        reached = False
+        with zmq.asyncio.Context() as context:
+            for _ in range(TRIES):
+                # Lazy Pirate: a REQ socket without its answer is of no further use.
+                with context.socket(zmq.REQ) as socket:
+                    socket.linger = 0
+                    socket.immediate = True
+                    socket.maxmsgsize = LARGEST_ANSWER
+                    socket.connect(self._endpoint)
+                    if not await socket.poll(CONNECT_SECONDS * 1000, zmq.POLLOUT):
+                        break
+                    reached = True
+                    await socket.send(question)
+                    if await socket.poll(self._answer_seconds * 1000, zmq.POLLIN):
+                        return _read(cluster, await socket.recv())
+        log.warning("refresh without answer cluster=%s endpoint=%s reached=%s", cluster, self._endpoint, reached)
+        if reached:
+            waited = duration(TRIES * self._answer_seconds)
+            return Answer(False, f"{cluster}: the collector took the question and gave no answer in {waited}.")
+        return Answer(False, "The collector does not answer. Admin: start it with “python -m collector run”.")
+
+
+def _read(cluster: str, raw: bytes) -> Answer:
+    try:
+        document = json.loads(raw)
+        ok, message = bool(document["ok"]), str(document["message"])
+        report, allowed = document.get("report"), document.get("next_allowed_at")
+        report = int(report) if report is not None else None
+        allowed = float(allowed) if allowed is not None else None
+    except (ValueError, KeyError, TypeError):
+        return Answer(False, f"{cluster}: the collector’s answer could not be read.")
+    number = f" (report {report:,})" if ok and report is not None else ""
+    return Answer(ok, f"{cluster}: {shorten(message, 200).rstrip('.')}{number}.", allowed, report)

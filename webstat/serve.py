@@ -1,0 +1,61 @@
+"""Command line of the web process: find the settings, build the app, serve it until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from collector.errors import SettingsError
+from collector.settings import Settings, load_settings
+from webstat.factory import create_app
+from webstat.static import AssetsMissing
+
+CONFIG = Path("webstat.toml")
+
+
+def settings_of(path: Path | None) -> Settings:
+    """The settings in `path`, else in $WEBSTAT_CONFIG, else in ./webstat.toml; without any, the defaults.
+
+    Raises SettingsError where a file that was named does not exist, or says something wrong.
+    """
+    named = path or (Path(os.environ["WEBSTAT_CONFIG"]) if os.environ.get("WEBSTAT_CONFIG") else None)
+    if named is None and not CONFIG.exists():
+        return Settings()
+    return load_settings(named or CONFIG)
+
+
+def server() -> FastAPI:
+    """The application, for an ASGI server that wants to run it itself."""
+    return create_app(settings_of(None))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; 2 where the settings or the set-up are wrong."""
+    parser = argparse.ArgumentParser(prog="app.py", description="webstat's page")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="webstat.toml (also $WEBSTAT_CONFIG)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    try:
+        settings = settings_of(options.config)
+        app = create_app(settings)
+    except (SettingsError, AssetsMissing) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"webstat: http://{settings.web.host}:{settings.web.port}/", file=sys.stderr, flush=True)
+    uvicorn.run(
+        app,
+        host=settings.web.host,
+        port=settings.web.port,
+        log_level="warning",
+        ws="websockets-sansio",
+        ws_max_size=1024,
+        timeout_graceful_shutdown=2,
+    )
+    return 0
