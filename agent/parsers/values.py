@@ -16,12 +16,13 @@ MAX_TEXT = 65536
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _BYTES = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?)([kmgtpe]?)([bw]?)\Z", re.IGNORECASE)
 _EXPONENT = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
-_MOST = 2**63 - 1  # what databases and other readers can hold
+_MOST = 2**60  # an exbibyte: more is a typing error, and sums must stay within 64 bits
 _WORD = 8  # bytes of a machine word, PBS's unit `w`
-_SECONDS = re.compile(r"(?:(?:([0-9]{1,9}):)?([0-9]{1,12}):)?([0-9]{1,12}):([0-9]{1,2})(?:\.[0-9]*)?\Z")
+_SECONDS = re.compile(r"(?:(?:([0-9]{1,6}):)?([0-9]{1,9}):)?([0-9]{1,9}):([0-9]{1,2})(?:\.[0-9]*)?\Z")
 _CTIME = re.compile(
     r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) +([0-9]{1,2}) ([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9]|60) ([0-9]{4})\Z"
 )
+_EPOCH = re.compile(r"[0-9]{1,11}\Z")
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
 
 
@@ -49,7 +50,7 @@ def parse_seconds(text: Optional[str]) -> Optional[int]:
     """`240:00:00`, `12:30`, `1:02:00:00` (days first), `90` -> seconds; None for None and for anything else."""
     text = text.strip() if text else ""
     if text.isdigit() and text.isascii():
-        return int(text) if len(text) <= 15 else None
+        return int(text) if len(text) <= 12 else None
     match = _SECONDS.match(text)
     if not match:
         return None
@@ -60,7 +61,7 @@ def parse_seconds(text: Optional[str]) -> Optional[int]:
 def parse_ctime(text: Optional[str], zone: tzinfo) -> Optional[int]:
     """`Mon Nov 23 21:18:03 2026`, local time in `zone`, -> unix seconds UTC; None for None and for anything else.
 
-    Of an hour that the clocks show twice in autumn, the first is meant: the text does not say.
+    Of an hour that the clocks show twice in autumn, the first is meant: the text does not say. Nothing is before 1970.
     """
     match = _CTIME.match(text.strip()) if text else None
     if not match:
@@ -69,9 +70,10 @@ def parse_ctime(text: Optional[str], zone: tzinfo) -> Optional[int]:
     try:
         number = _MONTHS.index(month) // 4 + 1
         whole = datetime(int(year), number, int(day), int(hour), int(minute), tzinfo=zone)
-        return int(whole.timestamp()) + int(second)
+        seconds = int(whole.timestamp()) + int(second)
     except (ValueError, OverflowError, OSError):
         return None
+    return seconds if seconds >= 0 else None
 
 
 class Remembered(Dict[str, Optional[int]]):
@@ -93,7 +95,7 @@ class Remembered(Dict[str, Optional[int]]):
 
 
 def remembered_times(zone: tzinfo) -> Remembered:
-    """`parse_ctime` remembered, reading unix seconds too. Asks the zone once for each ten minutes of the calendar."""
+    """`parse_ctime` remembered, reading unix seconds too (11 digits at most). Asks the zone once for each ten minutes of the calendar."""
     blocks = Remembered(lambda text: parse_ctime(text, zone))
 
     def convert(text: str) -> Optional[int]:
@@ -102,7 +104,7 @@ def remembered_times(zone: tzinfo) -> Remembered:
             # No zone's offset changes inside ten minutes.
             start = blocks[text[:-9] + "0:00" + text[-5:]]
             return None if start is None else start + int(text[-9]) * 60 + int(text[-7:-5])
-        return parse_integer(text)
+        return int(text) if _EPOCH.match(text) else None
 
     return Remembered(convert)
 

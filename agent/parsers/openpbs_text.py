@@ -1,0 +1,303 @@
+r"""OpenPBS's and PBS Pro's text: `qstat -t -f -w`, `qstat -t -f`, `pbsnodes -av`, `qstat -Q -f`, `qstat -B -f`.
+
+It is the cheapest form and the only one that is always readable. What users can do to it:
+
+- `-w` prints one attribute a line, and a newline inside a value as `\n`: an empty line stands between records and
+  nowhere else. (The release turns the byte 0xCA into `^` and a newline, but never into two newlines in a row.) So
+  exactly the server's records are found.
+- Without `-w` long lines are broken by newline and TAB, in the middle of words and characters, and newlines inside
+  values come raw: a user's environment can hold a whole record. qstat counts columns on through such newlines, though,
+  so that the breaks inside a forged record stand at the wrong columns. A record without the attributes that every job
+  has is part of the value before it; one that has them, but wrong breaks, is left out. A warning tells of both.
+
+In both forms what stands before Variable_List, which users write most freely, counts for more than what follows it.
+What the attributes mean is left to openpbs_records.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import tzinfo
+from typing import Dict, Iterable, Iterator, List, Tuple
+
+from agent.errors import ParseError
+from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedServer
+from agent.parsers.openpbs_records import (
+    JOB_ATTRIBUTES,
+    JOB_RESOURCES,
+    JobReader,
+    Notes,
+    decoded,
+    read_node,
+    read_queue,
+)
+
+Records = Iterable[Tuple[bytes, bool]]
+"""Each record's text without its header's words, and whether it is whole."""
+
+
+def parse_jobs(raw: bytes, zone: tzinfo) -> ParsedJobs:
+    """The output of `qstat -f`, with any of `-t`, `-w` and `-x`, as jobs, arrays and warnings.
+
+    `raw` is the output as it came; nothing at all is an idle server. `zone` is the client's: times are printed in it.
+    A record that was cut off at the end is left out. Raises ParseError where there is no record at all.
+    """
+    notes = Notes("qstat -f")
+    reader = JobReader(notes, zone)
+    records: Records = _records(raw, b"Job Id: ", notes)
+    wrapped = _is_wrapped(raw)
+    if wrapped:
+        records = _unforged(records, notes)
+    values_may_break = wrapped or b"^\n" in raw
+    for record, whole in records:
+        text = record.decode("latin-1")
+        name = text.partition("\n")[0]
+        if not whole:
+            reader.leave_out(name, _CUT)
+        elif values_may_break and text.count("\n") != text.count("\n    "):
+            reader.read(name, _job_attributes_with_breaks(text))
+        else:
+            reader.read(name, _job_attributes(text))
+    return reader.finish()
+
+
+def parse_nodes(raw: bytes, zone: tzinfo) -> ParsedNodes:
+    """The output of `pbsnodes -av` or `pbsnodes -a` as nodes and warnings.
+
+    `raw` is the output as it came; nothing at all is a server without nodes. `zone` is not needed: no time of a node
+    is kept. Raises ParseError where there is no node at all.
+    """
+    del zone
+    notes = Notes("pbsnodes -a")
+    parsed = ParsedNodes()
+    for record, whole in _node_records(raw):
+        name, attributes = _attributes(record)
+        try:
+            if not whole:
+                raise ValueError(_CUT)
+            parsed.nodes.append(read_node(name, attributes, notes))
+        except ValueError as reason:
+            parsed.complete = False
+            notes.add(f"this record was left out: {reason}", name)
+    parsed.warnings = notes.warnings()
+    return parsed
+
+
+def parse_queues(raw: bytes) -> ParsedQueues:
+    """The output of `qstat -Q -f` as queues and warnings; nothing at all is a server without queues.
+
+    Raises ParseError where there is no queue at all.
+    """
+    notes = Notes("qstat -Q -f")
+    parsed = ParsedQueues()
+    for record, whole in _records(raw, b"Queue: ", notes):
+        name, attributes = _attributes(record)
+        try:
+            if not whole:
+                raise ValueError(_CUT)
+            parsed.queues.append(read_queue(name, attributes, notes))
+        except ValueError as reason:
+            parsed.complete = False
+            notes.add(f"this record was left out: {reason}", name)
+    parsed.warnings = notes.warnings()
+    return parsed
+
+
+def parse_server(raw: bytes) -> ParsedServer:
+    """The output of `qstat -B -f`: name and version of the server; of the first, if it lists several.
+
+    Both are empty where nothing was printed. Raises ParseError where there is no server.
+    """
+    notes = Notes("qstat -B -f")
+    server = ParsedServer()
+    for record, whole in _records(raw, b"Server: ", notes):
+        name, attributes = _attributes(record)
+        if whole:
+            server.name, server.version = decoded(name), decoded(attributes.get("pbs_version", ""))
+        else:
+            notes.add(f"this record was left out: {_CUT}", name)
+        break
+    server.warnings = notes.warnings()
+    return server
+
+
+_CUT = "the output ends inside it"
+
+
+def _records(raw: bytes, head: bytes, notes: Notes) -> Iterator[Tuple[bytes, bool]]:
+    """Split at every header that follows an empty line; a record is whole if an empty line ends it."""
+    start = 0 if raw.startswith(head) else raw.find(b"\n" + head) + 1
+    if not raw.startswith(head, start):
+        if raw.strip():
+            raise ParseError(f"expected records that begin with {head.decode()!r}, got {_excerpt(raw)}")
+        return
+    if raw[:start].strip():
+        notes.add(f"{start} bytes before the first record were skipped: {_excerpt(raw[:start])}")
+    following = b"\n\n" + head
+    while True:
+        start += len(head)
+        end = raw.find(following, start)
+        if end < 0:
+            break
+        yield raw[start:end], True
+        start = end + 2
+    last = raw[start:]
+    yield last.rstrip(b"\n"), last.endswith(b"\n\n")
+
+
+def _is_wrapped(raw: bytes) -> bool:
+    # A newline and TAB after `^` may be what the release makes of the byte 0xCA and a TAB, with -w too.
+    at = raw.find(b"\n\t")
+    while at > 0 and raw[at - 1 : at] == b"^":
+        at = raw.find(b"\n\t", at + 1)
+    return at >= 0
+
+
+_USERS_TEXT = b"\n    Variable_List = "
+_OF_EVERY_JOB = tuple(b"\n    %b = " % name for name in (b"Job_Name", b"Job_Owner", b"job_state", b"queue", b"ctime"))
+_AFTER_USERS_TEXT = re.compile(
+    rb"\n    (?:euser|queue_type|comment|etime|run_count|eligible_time|Submit_arguments|executable|project) = "
+).search
+
+
+def _unforged(records: Records, notes: Notes) -> Iterator[Tuple[bytes, bool]]:
+    """Undo the wrapping; give back to values the records that only stand in them, and leave out what looks forged."""
+    held: List[bytes] = []
+    name = ""
+    ended = True
+    for wrapped, whole in records:
+        record = wrapped.replace(b"\n\t", b"")
+        shown = record[:80].partition(b"\n")[0].decode("latin-1")
+        if held and not _is_job(record) and (whole or not _has_ended(b"\n\n".join(held))):
+            # One that was cut off may lack an attribute for that reason: it is a value's if the job before goes on.
+            notes.add(f"'Job Id: {shown}' stands inside a value and is no job", name)
+            held.append(b"Job Id: " + record)
+            ended = whole
+        elif whole and not _breaks_as_qstat(wrapped):
+            notes.add("this record was left out: it looks forged, its line breaks are not qstat's", shown)
+        else:
+            if held:
+                yield b"\n\n".join(held), ended
+            held, name, ended = [record], shown, whole
+    if held:
+        record = b"\n\n".join(held)
+        # An empty line may stand inside a value, too: what the server prints last must have come.
+        yield record, ended and _has_ended(record)
+
+
+def _is_job(record: bytes) -> bool:
+    end = record.find(_USERS_TEXT)
+    end = len(record) if end < 0 else end
+    for attribute in _OF_EVERY_JOB:  # noqa: SIM110 - in a listing's innermost loop
+        if record.find(attribute, 0, end) < 0:
+            return False
+    return True
+
+
+def _has_ended(record: bytes) -> bool:
+    start = record.find(_USERS_TEXT)
+    return start < 0 or bool(_AFTER_USERS_TEXT(record, start))
+
+
+_ENCODED = re.compile(rb"\^[\x00-\x3f\xc0-\xff]")
+
+
+def _breaks_as_qstat(wrapped: bytes) -> bool:
+    """Whether the lines before Variable_List are broken where qstat breaks them.
+
+    An encoded byte (`^` and one more) counts as one column, a typed `^` too: either reading will do.
+    """
+    end = wrapped.find(_USERS_TEXT)
+    end = len(wrapped) if end < 0 else end
+    if wrapped.find(b"\n\t", 0, end) < 0:
+        return True
+    for attribute in wrapped[:end].split(b"\n    ")[1:]:
+        if b"\n\t" in attribute and attribute != _broken(attribute):
+            single = _ENCODED.sub(b"?", attribute)
+            if single != _broken(single):
+                return False
+    return True
+
+
+_WIDTH = 78
+
+
+def _broken(attribute: bytes) -> bytes:
+    """`name = value` as qstat -f breaks it: after a comma if the next piece does not fit, else at the full width.
+
+    Its own count of columns: commas are not counted, and after a comma a continuation has one column less.
+    """
+    name, equals, value = attribute.replace(b"\n\t", b"").partition(b" = ")
+    lines = [name, equals]
+    column = len(name) + 7
+    for number, piece in enumerate(value.split(b",")):
+        if number:
+            lines.append(b",")
+        if column + len(piece) < _WIDTH:
+            lines.append(piece)
+            column += len(piece)
+            continue
+        if number:
+            lines.append(b"\n\t")
+            column = 9
+        while piece:
+            room = _WIDTH + 1 - column
+            lines.append(piece[:room])
+            column += len(piece[:room])
+            piece = piece[room:]
+            if column > _WIDTH:
+                lines.append(b"\n\t")
+                column = 8
+    return b"".join(lines)
+
+
+_JOB_KEYS = [*JOB_ATTRIBUTES, *(rf"{group}\.(?:{'|'.join(keys)})" for group, keys in JOB_RESOURCES.items())]
+_find_job_attributes = re.compile(rf"\n    ({'|'.join(_JOB_KEYS)}) = (.*)").findall
+_split_attributes = re.compile(r"\n {4,5}(?=[A-Za-z_][\w.-]{0,80} = )").split
+
+
+def _job_attributes(text: str) -> Dict[str, str]:
+    """The attributes of a job's record that are used.
+
+    Where one stands twice, what comes first counts, but what comes last if both come after Variable_List: there the
+    user's text is before the server's.
+    """
+    middle = text.find("\n    Variable_List = ")
+    if middle < 0:
+        middle = len(text)
+    attributes: Dict[str, str] = dict(_find_job_attributes(text, middle))
+    attributes.update(reversed(_find_job_attributes(text, 0, middle)))
+    return attributes
+
+
+def _job_attributes_with_breaks(text: str) -> Dict[str, str]:
+    pairs = [part.partition(" = ")[::2] for part in _split_attributes(text)[1:]]
+    middle = next((number for number, (name, _) in enumerate(pairs) if name == "Variable_List"), len(pairs))
+    return {**dict(pairs[middle:]), **dict(reversed(pairs[:middle]))}
+
+
+def _attributes(record: bytes) -> Tuple[str, Dict[str, str]]:
+    """Name and attributes of a record that no user writes; where one stands twice, the first counts."""
+    name, *parts = _split_attributes(record.replace(b"\n\t", b"").decode("latin-1"))
+    return name, dict(reversed([part.partition(" = ")[::2] for part in parts]))
+
+
+_node_heads = re.compile(rb"(?:\A|\n\n)\n*(?=\S[^\n]*\n     [A-Za-z_][\w.-]* = )").finditer
+
+
+def _node_records(raw: bytes) -> Iterator[Tuple[bytes, bool]]:
+    """Split at every name that follows an empty line and is followed by an attribute: comments hold empty lines."""
+    heads = list(_node_heads(raw))
+    if not heads and raw.strip():
+        raise ParseError(f"expected nodes of pbsnodes -a, got {_excerpt(raw)}")
+    ends = [head.start() for head in heads[1:]]
+    for head, end in zip(heads, ends):
+        yield raw[head.end() : end], True
+    for head in heads[-1:]:
+        last = raw[head.end() :]
+        yield last.rstrip(b"\n"), last.endswith(b"\n\n")
+
+
+def _excerpt(raw: bytes) -> str:
+    start = raw[:400].strip()[:60].decode("latin-1")
+    return f"{len(raw)} bytes: {start!a}"
