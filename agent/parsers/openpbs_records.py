@@ -335,8 +335,9 @@ def _amount(
         if text is not None and amounts[-1] is None and text != "<various>":
             notes.add(f"its {group}.{resource} {text[:40]!r} cannot be read", name)
     there, taken = amounts
-    unassigned = f"resources_assigned.{resource}" not in attributes
-    return there, 0 if unassigned and there is not None else taken
+    if there is None:
+        return None, taken or None  # the text prints zeros for a node that never reported
+    return there, 0 if f"resources_assigned.{resource}" not in attributes else taken
 
 
 _LISTS = ("queue", "resources_available.Qlist", "resources_available.feature", "resources_available.features")
@@ -348,7 +349,7 @@ def _properties(attributes: Attributes) -> Iterator[str]:
     """Queues and features that a node serves, then its other named resources: `gpu_model=a100`, `has_nvme`."""
     for key in _LISTS:
         yield from (decoded(word.strip()) for word in attributes.get(key, "").split(",") if word.strip())
-    for key, value in attributes.items():
+    for key, value in sorted(attributes.items()):
         group, _, resource = key.partition(".")
         if group == "resources_available" and key not in _LISTS and resource not in _OF_EVERY_NODE:
             if value == "True":

@@ -121,6 +121,23 @@ def parse_server(raw: bytes) -> ParsedServer:
     return server
 
 
+def split_records(raw: bytes, header: str) -> Iterator[Tuple[str, Dict[str, str]]]:
+    """Name and all attributes of each whole record that the server wrote, unwrapped: for writing an output again.
+
+    `header` is `Job Id:`, `Queue:` or `Server:`, empty for nodes. Raises ParseError as the parsers do.
+    """
+    notes = Notes("")
+    records: Records = _records(raw, f"{header} ".encode(), notes) if header else _node_records(raw)
+    if header == "Job Id:" and _is_wrapped(raw):
+        records = _unforged(records, notes)
+    elif header:
+        records = ((record.replace(b"\n\t", b""), whole) for record, whole in records)
+    for record, whole in records:
+        if whole:
+            text = record.decode("latin-1")
+            yield text.partition("\n")[0], _job_attributes_with_breaks(text)
+
+
 _CUT = "the output ends inside it"
 
 
