@@ -23,9 +23,10 @@
     if (document.hidden || !ws.shown) return;
     const stamps = Object.fromEntries(Object.entries(news).map(([name, item]) => [name, item.stamp]));
     const text = JSON.stringify(stamps);
-    if (text === sent || Object.keys(stamps).every((name) => stamps[name] === ws.shown[name])) return;
+    const failed = Object.keys(ws.shown).length === 0; // the last drawing could not be made: try again
+    if (!failed && (text === sent || Object.keys(stamps).every((name) => stamps[name] === ws.shown[name]))) return;
     sent = text;
-    setTimeout(() => set("news", { data: stamps }), Math.random() * HERD);
+    setTimeout(() => set("news", { data: { ...stamps, at: Date.now() } }), Math.random() * HERD);
   }
 
   function hear(message) {

@@ -69,7 +69,7 @@
 
   function asked(path, drawn) {
     const found = /^\/cluster\/([^/]+)/.exec(path || "");
-    return found ? [decodeURIComponent(found[1])] : Object.keys((drawn && drawn.clusters) || {});
+    return found ? [decodeURIComponent(found[1])] : Object.keys((drawn && drawn.clusters) || {}).filter(Boolean);
   }
 
   function countdown() {

@@ -199,3 +199,13 @@ def stamp(cluster: Cluster, now: float) -> str:
     """What a page about this cluster was made from; it is drawn again when this changes."""
     trouble = f"-{cluster.failures}-{int(cluster.next_poll_at or 0)}" if cluster.failures else ""
     return f"{cluster.report}-{health(cluster, now).state.value}{trouble}"
+
+
+COLLECTOR = ""
+"""The key under which stamps() says whether the collector runs; no cluster has an empty name."""
+
+
+def stamps(clusters: Sequence[Cluster], connected: bool, now: float) -> dict[str, str]:
+    """The stamp of every cluster, and of the collector: what the whole site was drawn from."""
+    collector = "missing" if collector_is_missing(clusters, connected, now) else "there"
+    return {COLLECTOR: collector, **{cluster.name: stamp(cluster, now) for cluster in clusters}}

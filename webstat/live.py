@@ -20,7 +20,7 @@ import zmq.asyncio
 from zmq.utils.monitor import parse_monitor_message
 
 from webstat.errors import WebError
-from webstat.health import Cluster, stamp
+from webstat.health import Cluster, stamps
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ PING_SECONDS = 5.0
 LARGEST_ANNOUNCEMENT = 64 * 1024
 
 News = dict[str, dict[str, Any]]
-"""Cluster -> {"report": int, "stamp": str}"""
+"""Cluster -> {"report": int, "stamp": str}; the empty name is the collector itself."""
 
 
 class Hub:
@@ -93,9 +93,9 @@ class Hub:
             except WebError as error:
                 log.warning("store cannot be read error=%s", error)
             else:
-                now = time.time()
-                # Whether the collector is heard is part of the news: pages say when it does not run.
-                self._tell({c.name: {"report": c.report, "stamp": stamp(c, now)} for c in clusters})
+                reports = {cluster.name: cluster.report for cluster in clusters}
+                found = stamps(clusters, self.connected, time.time())
+                self._tell({name: {"report": reports.get(name), "stamp": one} for name, one in found.items()})
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
 

@@ -17,7 +17,7 @@ from webstat import ids
 from webstat.components import nav
 from webstat.data.source import Source
 from webstat.errors import StoreBroken
-from webstat.health import Cluster, stamp
+from webstat.health import COLLECTOR, Cluster, stamps
 from webstat.live import Hub
 from webstat.pages import find, start
 from webstat.theme import THEMES
@@ -48,35 +48,45 @@ def register(app: Dash, source: Source, hub: Hub) -> None:
     ) -> Any:
         if not viewer:
             return [no_update] * 7
-        return draw_site(source, hub.connected, path or "/", viewer, drawn or {}, time.time())
+        try:
+            return draw_site(source, hub.connected, path or "/", viewer, drawn or {}, time.time())
+        except StoreBroken as error:
+            return _could_not("The store could not be read.", str(error))
+        except Exception as error:  # a page that fails must say so, with what to quote to an admin
+            return _could_not("This page could not be drawn.", "", error)
+
+
+def _could_not(matter: str, words: str, error: Exception | None = None) -> list[Any]:
+    code = secrets.token_hex(2).upper()
+    log.error("%s code=%s words=%s", matter, code, words, exc_info=error)
+    # Nothing is marked as drawn, so that the next sign of life brings another try.
+    return [no_update] * 5 + [start.broken(matter, words, code), {"title": "webstat", "clusters": {}}]
 
 
 def draw_site(
     source: Source, connected: bool, path: str, viewer: dict[str, str], drawn: dict[str, Any], now: float
 ) -> list[Any]:
-    """The frame's parts, the page and what they were drawn from; no_update for what is on the screen already."""
-    try:
-        view = View(source, source.clusters(), now, _theme(viewer), _zone(source, viewer), connected)
-        stamps = {cluster.name: stamp(cluster, now) for cluster in view.clusters}
-        found = find(path)
-        own = {name: stamps[name] for name in _rests_on(found, view.clusters) if name in stamps}
-        look = [path, view.theme, str(view.zone), view.collector_missing]
-        frame_key, page_key = [stamps, *look], [own, *look]
-        frame: list[Any] = [no_update] * 5
-        if drawn.get("frame") != frame_key:
-            entry = found[0].entry if found else ""
-            frame = [part(view, entry) for part in (nav.bar, _freshness, _demo, nav.tabs, _footer)]
-        if drawn.get("page") == page_key:
-            page, title = no_update, drawn.get("title")
-        else:
-            page, title = _page(view, path, found)
-    except StoreBroken as error:
-        code = secrets.token_hex(2).upper()
-        log.error("store cannot be read code=%s error=%s", code, error)
-        return [no_update] * 5 + [start.broken(str(error), code), {"title": "webstat"}]
+    """The frame's parts, the page and what they were drawn from; no_update for what is on the screen already.
+
+    Raises StoreBroken.
+    """
+    view = View(source, source.clusters(), now, _theme(viewer), _zone(source, viewer), connected)
+    seen = stamps(view.clusters, connected, now)
+    found = find(path)
+    own = {name: seen[name] for name in (COLLECTOR, *_rests_on(found, view.clusters)) if name in seen}
+    look = [path, view.theme, str(view.zone)]
+    frame_key, page_key = [seen, *look], [own, *look]
+    frame: list[Any] = [no_update] * 5
+    if drawn.get("frame") != frame_key:
+        entry = found[0].entry if found else ""
+        frame = [part(view, entry) for part in (nav.bar, _freshness, _demo, nav.tabs, _footer)]
+    if drawn.get("page") == page_key:
+        page, title = no_update, drawn.get("title")
+    else:
+        page, title = _page(view, path, found)
     if drawn.get("frame") == frame_key and page is no_update:
         return [no_update] * 7
-    return [*frame, page, {"frame": frame_key, "page": page_key, "title": title, "clusters": stamps}]
+    return [*frame, page, {"frame": frame_key, "page": page_key, "title": title, "clusters": seen}]
 
 
 def _page(view: View, path: str, found: Any) -> tuple[list[Any], str]:

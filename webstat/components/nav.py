@@ -18,10 +18,16 @@ def bar(view: View, entry: str) -> list[Part]:
     """The menu and the freshness of the data; the buttons beside are the frame's own."""
     entries = [
         link_to("Overview", "/", entry == OVERVIEW),
-        cluster_menu(view, "Clusters", None, entry == CLUSTER) if view.clusters else None,
+        _clusters(view, entry == CLUSTER),
         link_to("Health", "/health", entry == HEALTH),
     ]
     return [html.Div(entries, className="d-none d-md-flex")]
+
+
+def _clusters(view: View, active: bool) -> html.Span | html.Details | None:
+    if len(view.clusters) == 1:  # a menu of one would be a detour
+        return link_to("Cluster", f"/cluster/{view.clusters[0].name}", active)
+    return cluster_menu(view, "Clusters", None, active) if view.clusters else None
 
 
 def link_to(text: Part, href: str, active: bool) -> html.Span:
@@ -70,7 +76,9 @@ def tabs(view: View, entry: str) -> list[Part]:
     if not view.clusters:
         return []
     rows = [("grid-1x2", "Overview", "/", OVERVIEW)]
-    rows.append(("hdd-stack", "Clusters", f"/cluster/{view.clusters[0].name}", CLUSTER))
+    rows.append(
+        ("hdd-stack", "Clusters" if len(view.clusters) > 1 else "Cluster", f"/cluster/{view.clusters[0].name}", CLUSTER)
+    )
     rows.append(("activity", "Health", "/health", HEALTH))
     return [
         dcc.Link([icon(symbol), text], href=href, className="active" if name == entry else "")

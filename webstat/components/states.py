@@ -47,14 +47,14 @@ def _pill_words(cluster: Cluster, health: Health, view: View, long: bool) -> lis
     return words
 
 
-def trouble(cluster: Cluster, view: View, extra: str = "") -> html.Div | None:
-    """The sentence about a cluster that is not live; None for one that is."""
+def trouble(cluster: Cluster, view: View, extra: str = "", details: bool = True) -> html.Div | None:
+    """The sentence about a cluster that is not live, with a link to its details; None for one that is live."""
     health = view.health(cluster)
     if health.state is State.LIVE:
         return None
     tone, symbol = TONES[health.state]
     rest = sentence(health.rest, view)
-    if health.state is not State.NEW:
+    if details and health.state is not State.NEW:
         rest = [*rest, " ", link("Details", f"/health#{cluster.name}")]
     return note(tone, health.matter, rest, "clock-history" if health.state is State.LATE else symbol, extra)
 

@@ -50,10 +50,11 @@ def known_stretches(polls: pd.DataFrame, period: int, since: int, until: float, 
     return [(start, end) for start, end in cut if end > start]
 
 
-def gaps(known: Sequence[Stretch], since: int, until: float) -> list[Stretch]:
-    """What lies between the known stretches within [since, until)."""
+def gaps(known: Sequence[Stretch], since: int, until: float, shortest: float) -> list[Stretch]:
+    """What lies between the known stretches within [since, until); at the end only from `shortest` seconds on."""
     edges = [since, *(edge for stretch in known for edge in stretch), until]
-    return [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2) if edges[i + 1] - edges[i] >= 1]
+    between = [(edges[place], edges[place + 1]) for place in range(0, len(edges), 2)]
+    return [(start, end) for start, end in between if end - start >= (shortest if end == until else 1)]
 
 
 @dataclass(frozen=True)

@@ -53,14 +53,14 @@ def usage_figure(
     shades: Mapping[str, Shade],
     revision: str,
 ) -> dict[str, Any] | None:
-    """Cores in use as bands, largest at the bottom, others on top; None where no report came in this time.
+    """Cores in use as bands, largest at the bottom, others on top; None where no core was in use, or no report came.
 
     `usable` is the dotted line; `shades` has the shade of each column of `usage.users`; a zoom is kept
     as long as `revision` is the same. Local times are those of the zone at `until`: on the two days a
     year when clocks change, the hours before the change are labelled an hour off.
     """
     segments = runs(usage.total)
-    if not segments:
+    if not segments or not (usage.total > 0).any():
         return None
     t = tokens(theme)
     index = usage.total.index
@@ -124,7 +124,6 @@ def usage_figure(
             "tickformat": "%H:%M\n%a %-d %b",
             "hoverformat": "%a %H:%M",
             "tickangle": 0,
-            "nticks": 9,
         },
         "yaxis": {"range": [0, round(top_of(usage, usable), 1)], "title": {"text": "cores in use"}, "tickformat": ",d"},
         "legend": {"traceorder": "reversed"},

@@ -18,7 +18,7 @@ from webstat.components.text import Part, clock, foreign, icon, strong
 from webstat.data import frames
 from webstat.data.frames import Capacity, Jobs
 from webstat.figures import stack
-from webstat.format import duration, hours, memory, number, percent, plural, wait
+from webstat.format import duration, hours, memory, number, percent, plural, shorten, wait
 from webstat.health import Cluster
 from webstat.identity import OTHERS, Shade, shades
 from webstat.pages.overview import BACKLOG
@@ -35,7 +35,11 @@ def layout(view: View, name: str) -> list[Part] | None:
     if cluster is None:
         return None
     if not cluster.report:
-        return [_title(cluster, None, view), trouble(cluster, view)]
+        check = (
+            "When the first one comes, this page fills by itself. Admin: “python -m collector check” says what to do."
+        )
+        nothing = empty(f"There is no report of {shorten(cluster.title, 40)} yet.", check)
+        return [_title(cluster, None, view), trouble(cluster, view, extra="mb-3"), nothing]
     cores = view.source.capacity(cluster)
     jobs = frames.jobs(view.source.totals(cluster))
     used = view.source.usage(cluster, view.now)
@@ -99,7 +103,8 @@ def _kpis(cores: Capacity, jobs: Jobs, stale: bool) -> html.Div:
         kpi("Nodes out", number(cores.out), f"of {number(cores.nodes)}", ", ".join(gone) or "all in service"),
     ]
     if cores.gpus:
-        taken = "all in use" if not cores.gpus_free else f"{number(cores.gpus - cores.gpus_free)} taken or out"
+        gone = cores.gpus - cores.gpus_free
+        taken = "none taken" if not gone else "all in use" if not cores.gpus_free else f"{number(gone)} taken or out"
         cells.insert(2, kpi("GPUs free", number(cores.gpus_free), f"of {number(cores.gpus)}", taken))
     columns = [html.Div(one, className="col px-2") for one in cells]
     strip = html.Div(columns, className="row row-cols-2 row-cols-md-4 g-0 ws-kpis ws-k8")
@@ -169,6 +174,8 @@ def _usage(cluster: Cluster, cores: Capacity, colours: Mapping[str, Shade], view
     heavy = ", ".join(str(user) for user in used.users.columns[:3])
     message = f"Stacked cores in use by user over the last 24 hours; {number(cores.in_use)} at the end; most by {heavy or 'nobody'}"
     nothing = ("No report came in these 24 h.", "Nothing is drawn for a time that nobody knows.")
+    if used.known:
+        nothing = ("No core was in use in these 24 h.", f"All that is usable was free: {number(cores.usable)} cores.")
     parts: list[Part] = [graph("usage-day", figure, message, nothing)]
     if figure is not None:
         parts.append(_direct_labels(used, usable, colours, latest, cores))
@@ -206,7 +213,9 @@ def _direct_labels(
 def _queues(cluster: Cluster, view: View) -> html.Section:
     waits = view.source.waits(cluster)
     rows = frames.queues_frame(view.source.queues(cluster), view.source.totals(cluster), waits)
-    title, subtitle = "Which queue moves?", "jobs and cores now; waits of the jobs that started in the last 7 d"
+    stale = view.health(cluster).stale
+    title = "Which queue moved?" if stale else "Which queue moves?"
+    subtitle = f"jobs and cores {'then' if stale else 'now'}; waits of the jobs that started in the last 7 d"
     if rows.empty:
         return card(
             title, subtitle, [empty("No queue.", "The scheduler tells of none, and no job is in one.")], "q-queues"
@@ -228,7 +237,9 @@ def _queues(cluster: Cluster, view: View) -> html.Section:
     second += [head(html.Span("50 %", className="ws-def", title="Half of them waited no longer"), extra="n g")]
     second += [head(html.Span("90 %", className="ws-def", title="Nine of ten waited no longer"), extra="n")]
     body = [_queue_row(row, wide) for row in rows.itertuples()]
-    return card(title, subtitle, [table([top, second], body, f"Queues of {cluster.title}")], "q-queues", fill=False)
+    return card(
+        title, subtitle, [table([top, second], body, f"Queues of {cluster.title}")], "q-queues", stale, fill=False
+    )
 
 
 QUEUE_STATES = {
@@ -266,7 +277,8 @@ def _queue_row(row: object, wide: str) -> html.Tr:
 
 
 def _nodes(cluster: Cluster, cores: Capacity, view: View) -> html.Section:
-    title = "What state are the nodes in?"
+    stale = view.health(cluster).stale
+    title = f"What state {'were' if stale else 'are'} the nodes in?"
     if not cores.nodes:
         return card(title, "nodes by state", [empty("No nodes.", "The scheduler tells of none.")], "q-nodes")
     pieces = capacity.node_pieces(cores)
@@ -279,9 +291,7 @@ def _nodes(cluster: Cluster, cores: Capacity, view: View) -> html.Section:
             html.Tr(
                 [
                     html.Th(foreign(row.name), scope="row", className="fw-normal"),
-                    cell(
-                        html.Span([icon(*_out_icon(row.state)), capacity.NODE_WORDS[row.state][1]], className="ws-st")
-                    ),
+                    cell(html.Span([icon(*_out_icon(row.state)), row.state], className="ws-st")),
                     cell(foreign(row.native_state, 40), "z d-none d-md-table-cell"),
                     cell(foreign(row.comment, 90) if row.comment else html.Span("–", className="z"), "ws-wrap"),
                 ]
@@ -299,7 +309,7 @@ def _nodes(cluster: Cluster, cores: Capacity, view: View) -> html.Section:
             body.append(
                 html.Div(f"and {plural(len(out) - LISTED_OUT, 'more node', 'more nodes')}", className="ws-sub mt-1")
             )
-    return card(title, f"{plural(cores.nodes, 'node')}, one state each", body, "q-nodes", fill=False)
+    return card(title, f"{plural(cores.nodes, 'node')}, one state each", body, "q-nodes", stale, fill=False)
 
 
 def _out_icon(state: str) -> tuple[str, str]:

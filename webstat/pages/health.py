@@ -39,9 +39,7 @@ def _card(cluster: Cluster, view: View) -> html.Section:
         className="d-flex align-items-center gap-2 mb-2",
     )
     polls = view.source.polls(cluster, view.now) if cluster.id else pd.DataFrame()
-    said = trouble(cluster, view)
-    if said is not None:
-        said.children[1].children = said.children[1].children[:-2] if cluster.failures else said.children[1].children
+    said = trouble(cluster, view, details=False)
     body = [said, _numbers(cluster, polls, view), _day(polls, cluster, view), _last_error(cluster), _warnings(cluster)]
     stale = " ws-stale" if view.health(cluster).stale else ""
     return html.Section(
@@ -57,11 +55,12 @@ def _numbers(cluster: Cluster, polls: pd.DataFrame, view: View) -> html.Div:
         due = [*due, ", next in ", until(cluster.next_poll_at, view)]
     cost = "–" if cluster.query_seconds is None else f"{cluster.query_seconds:.1f}"
     share = None if cluster.query_seconds is None else cluster.query_seconds / cluster.period_seconds
+    took = f"{percent(share, 1)} of the time" if share is not None else "not known yet"
     failed = int(polls["error_code"].notna().sum()) if len(polls) else 0
     cells = [
         kpi("Age of data", "", note=at, small=True),
         kpi("Asked", "", note="", small=True),
-        kpi("Cost of asking", cost, "s", f"{percent(share, 1)} of the time", small=True),
+        kpi("Cost of asking", cost, "s" if share is not None else "", took, small=True),
         kpi("Polls, 24 h", number(len(polls)), note=f"{number(failed)} failed", small=True),
     ]
     cells[0].children[1].children = when
@@ -74,7 +73,7 @@ def _numbers(cluster: Cluster, polls: pd.DataFrame, view: View) -> html.Div:
 def _day(polls: pd.DataFrame, cluster: Cluster, view: View) -> html.Div:
     since = int(view.now - DAY)
     known = usage.known_stretches(polls, cluster.period_seconds, since, view.now) if len(polls) else []
-    missed = usage.gaps(known, since, view.now)
+    missed = usage.gaps(known, since, view.now, usage.LATE_AFTER * cluster.period_seconds)
     pieces, at = [], float(since)
     for start, end in [*missed, (view.now, view.now)]:
         pieces += [("b-run", start - at), ("b-gap", end - start)]

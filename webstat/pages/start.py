@@ -63,16 +63,16 @@ def no_such_page(view: View, path: str) -> list[Part]:
     )
 
 
-def broken(words: str, code: str) -> list[Part]:
-    """The store cannot be read."""
+def broken(matter: str, words: str, code: str) -> list[Part]:
+    """Something failed: what, in whose words, and the code under which the log has it."""
+    said = [" ", foreign(words, 200)] if words else []
     rest = [
-        " ",
-        foreign(words, 200),
-        " Nothing is lost; the page tries again with the next report. Code ",
+        *said,
+        " Nothing is lost; the page tries again by itself. Code ",
         html.Code(code),
         ".",
     ]
-    return [html.H1("webstat", className="visually-hidden"), note("bad", "The store could not be read.", rest)]
+    return [html.H1("webstat", className="visually-hidden"), note("bad", matter, rest)]
 
 
 def collector_missing(view: View) -> html.Div | None:
