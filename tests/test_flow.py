@@ -86,7 +86,7 @@ def test_a_submitted_job_is_seen_without_reloading(slurm: dict[str, str], served
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(served)
-        card = page.locator("a[href^='/cluster/']").first
+        card = page.locator("main a[href^='/cluster/']").first
         card.wait_for(timeout=60_000)
         page.goto(served + str(card.get_attribute("href")))
         page.get_by_role("heading", name="Who holds the cores now?").wait_for()
