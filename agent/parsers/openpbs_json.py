@@ -6,7 +6,7 @@ So it is cut at the lines where records begin, each record is decoded by itself,
 repaired, line by line. JSON that is laid out otherwise is decoded as a whole. The release does not escape the names of
 environment variables: users can forge records in its JSON, which they cannot in the text of `qstat -f -w`.
 
-What the attributes mean is left to openpbs_records.
+What the attributes mean is left to openpbs_jobs and openpbs_records.
 """
 
 from __future__ import annotations
@@ -18,15 +18,9 @@ from typing import Any, Dict, Iterator, List, Tuple, Union
 
 from agent.errors import ParseError
 from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedServer
-from agent.parsers.openpbs_records import (
-    JOB_ATTRIBUTES,
-    JOB_RESOURCES,
-    JobReader,
-    Notes,
-    decoded,
-    read_node,
-    read_queue,
-)
+from agent.parsers.notes import Notes
+from agent.parsers.openpbs_jobs import JOB_ATTRIBUTES, JOB_RESOURCES, JobReader
+from agent.parsers.openpbs_records import decoded, read_node, read_queue
 
 Member = Tuple[str, Union[Dict[str, Any], str]]
 """A record's name, and its values, or the reason why it has none."""
@@ -42,7 +36,7 @@ def parse_jobs(raw: bytes, zone: tzinfo) -> ParsedJobs:
     reader = JobReader(notes, zone)
     for name, values in _members(raw, "Jobs", notes):
         if isinstance(values, str):
-            reader.leave_out(name, values)
+            notes.leave_out(name, values)
         else:
             reader.read(name, _job_attributes(values))
     return reader.finish()
@@ -61,9 +55,8 @@ def parse_nodes(raw: bytes, zone: tzinfo) -> ParsedNodes:
         try:
             parsed.nodes.append(read_node(name, _attributes(values), notes))
         except ValueError as reason:
-            parsed.complete = False
-            notes.add(f"this record was left out: {reason}", name)
-    parsed.warnings = notes.warnings()
+            notes.leave_out(name, str(reason))
+    parsed.warnings, parsed.complete = notes.warnings(), notes.complete
     return parsed
 
 
@@ -75,9 +68,8 @@ def parse_queues(raw: bytes) -> ParsedQueues:
         try:
             parsed.queues.append(read_queue(name, _attributes(values), notes))
         except ValueError as reason:
-            parsed.complete = False
-            notes.add(f"this record was left out: {reason}", name)
-    parsed.warnings = notes.warnings()
+            notes.leave_out(name, str(reason))
+    parsed.warnings, parsed.complete = notes.warnings(), notes.complete
     return parsed
 
 
@@ -94,7 +86,7 @@ def parse_server(raw: bytes) -> ParsedServer:
             server.version = decoded(_attributes(values).get("pbs_version", ""))
             server.name = decoded(name)
         except ValueError as reason:
-            notes.add(f"this record was left out: {reason}", name)
+            notes.leave_out(name, str(reason))
         break
     server.warnings = notes.warnings()
     return server
@@ -160,6 +152,7 @@ def _members(raw: bytes, listing: str, notes: Notes) -> Iterator[Member]:
     if isinstance(values, str) and not raw.rstrip().endswith(b"}"):
         values = _CUT
     elif not isinstance(values, str) and not closed:
+        notes.complete = False
         notes.add(f"the document is not closed after the last record: {rest[:40]!r} instead of braces", name)
     yield name, values
 

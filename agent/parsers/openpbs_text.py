@@ -11,7 +11,7 @@ It is the cheapest form and the only one that is always readable. What users can
   has is part of the value before it; one that has them, but wrong breaks, is left out. A warning tells of both.
 
 In both forms what stands before Variable_List, which users write most freely, counts for more than what follows it.
-What the attributes mean is left to openpbs_records.
+What the attributes mean is left to openpbs_jobs and openpbs_records.
 """
 
 from __future__ import annotations
@@ -22,15 +22,9 @@ from typing import Dict, Iterable, Iterator, List, Tuple
 
 from agent.errors import ParseError
 from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedServer
-from agent.parsers.openpbs_records import (
-    JOB_ATTRIBUTES,
-    JOB_RESOURCES,
-    JobReader,
-    Notes,
-    decoded,
-    read_node,
-    read_queue,
-)
+from agent.parsers.notes import Notes
+from agent.parsers.openpbs_jobs import JOB_ATTRIBUTES, JOB_RESOURCES, JobReader
+from agent.parsers.openpbs_records import decoded, read_node, read_queue
 
 Records = Iterable[Tuple[bytes, bool]]
 """Each record's text without its header's words, and whether it is whole."""
@@ -53,7 +47,7 @@ def parse_jobs(raw: bytes, zone: tzinfo) -> ParsedJobs:
         text = record.decode("latin-1")
         name = text.partition("\n")[0]
         if not whole:
-            reader.leave_out(name, _CUT)
+            notes.leave_out(name, _CUT)
         elif values_may_break and text.count("\n") != text.count("\n    "):
             reader.read(name, _job_attributes_with_breaks(text))
         else:
@@ -77,9 +71,8 @@ def parse_nodes(raw: bytes, zone: tzinfo) -> ParsedNodes:
                 raise ValueError(_CUT)
             parsed.nodes.append(read_node(name, attributes, notes))
         except ValueError as reason:
-            parsed.complete = False
-            notes.add(f"this record was left out: {reason}", name)
-    parsed.warnings = notes.warnings()
+            notes.leave_out(name, str(reason))
+    parsed.warnings, parsed.complete = notes.warnings(), notes.complete
     return parsed
 
 
@@ -97,9 +90,8 @@ def parse_queues(raw: bytes) -> ParsedQueues:
                 raise ValueError(_CUT)
             parsed.queues.append(read_queue(name, attributes, notes))
         except ValueError as reason:
-            parsed.complete = False
-            notes.add(f"this record was left out: {reason}", name)
-    parsed.warnings = notes.warnings()
+            notes.leave_out(name, str(reason))
+    parsed.warnings, parsed.complete = notes.warnings(), notes.complete
     return parsed
 
 
@@ -115,7 +107,7 @@ def parse_server(raw: bytes) -> ParsedServer:
         if whole:
             server.name, server.version = decoded(name), decoded(attributes.get("pbs_version", ""))
         else:
-            notes.add(f"this record was left out: {_CUT}", name)
+            notes.leave_out(name, _CUT)
         break
     server.warnings = notes.warnings()
     return server
