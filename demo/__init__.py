@@ -1,0 +1,1 @@
+"""Simulated clusters behind commands that print what qstat and pbsnodes print; see README.md."""
