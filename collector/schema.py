@@ -87,6 +87,11 @@ poll = Table(
     Column("seconds", Float, nullable=False, comment="until the answer, or until it was given up"),
     Column("report", Integer, comment="number of the report it brought; NULL if it failed or was a repeat"),
     Column("taken_at", Float, comment="of that report"),
+    Column(
+        "known_since",
+        BigInteger,
+        comment="from when on that report tells all that happened, where it does so for longer than a period",
+    ),
     Column("query_seconds", Float),
     Column("running", Integer, comment="jobs in that report, by state"),
     Column("pending", Integer),

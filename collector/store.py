@@ -29,11 +29,15 @@ from collector.write import write_jobs, write_nodes, write_queues
 
 @dataclass(frozen=True)
 class PollTimes:
-    """When a poll was begun, how long it took, and when the next one is due (unix seconds)."""
+    """When a poll was begun, how long it took, and when the next one is due (unix seconds).
+
+    `known_since` is set where the report tells all that happened since then, though nobody asked meanwhile.
+    """
 
     at: float
     seconds: float
     next_at: float | None = None
+    known_since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,7 @@ def _note_poll(
             seconds=times.seconds,
             report=number if is_new else None,
             taken_at=report.taken_at,
+            known_since=None if times.known_since is None else int(times.known_since),
             query_seconds=query_seconds,
             running=states.count(JobState.RUNNING),
             pending=sum(1 for state in states if state in IS_PENDING),

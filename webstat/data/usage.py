@@ -35,17 +35,18 @@ def known_stretches(polls: pd.DataFrame, period: int, since: int, until: float, 
     """When the cluster was known within [since, until), from load_polls().
 
     Two reports belong together when they are no more than 2.5 intervals apart, or less than a step,
-    which could not be drawn. Before the first report and after the last nothing is known, but for
-    the interval in which the next one is awaited.
+    which could not be drawn, or when the later one tells all that happened since the earlier. Before the
+    first report and after the last nothing is known, but for the interval in which the next one is awaited.
     """
-    times = np.sort(polls.loc[polls["report"].notna(), "taken_at"].dropna().to_numpy())
+    good = polls.loc[polls["report"].notna(), ["taken_at", "known_since"]].sort_values("taken_at")
     longest = max(LATE_AFTER * period, step)
     stretches: list[Stretch] = []
-    for at in times:
-        if stretches and at - stretches[-1][1] <= longest:
+    for at, told in good.itertuples(index=False):
+        start = at - period if np.isnan(told) else min(told, at - period)
+        if stretches and (at - stretches[-1][1] <= longest or start <= stretches[-1][1]):
             stretches[-1] = (stretches[-1][0], at)
         else:
-            stretches.append((at - period, at))
+            stretches.append((start, at))
     cut = [(max(start, since), min(end, until)) for start, end in stretches]
     return [(start, end) for start, end in cut if end > start]
 

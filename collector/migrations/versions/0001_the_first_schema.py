@@ -202,6 +202,12 @@ def upgrade() -> None:
             comment="number of the report it brought; NULL if it failed or was a repeat",
         ),
         sa.Column("taken_at", sa.Float(), nullable=True, comment="of that report"),
+        sa.Column(
+            "known_since",
+            sa.BigInteger(),
+            nullable=True,
+            comment="from when on that report tells all that happened, where it does so for longer than a period",
+        ),
         sa.Column("query_seconds", sa.Float(), nullable=True),
         sa.Column("running", sa.Integer(), nullable=True, comment="jobs in that report, by state"),
         sa.Column("pending", sa.Integer(), nullable=True),
