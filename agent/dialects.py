@@ -82,8 +82,9 @@ _OPENPBS: Dict[str, List[Alternative]] = {
 _TORQUE: Dict[str, List[Alternative]] = {
     JOBS: [
         *_ways("xml", torque_xml.parse_jobs, "qstat -t -x"),
-        *_ways("xml", torque_xml.parse_jobs, "qstat -x", subjobs=False),
+        # Text can be forged, but a listing without the tasks of arrays counts too few cores.
         *_ways("text", torque_text.parse_jobs, "qstat -t -f -1", "qstat -t -f"),
+        *_ways("xml", torque_xml.parse_jobs, "qstat -x", subjobs=False),
         *_ways("text", torque_text.parse_jobs, "qstat -f -1", "qstat -f", subjobs=False),
     ],
     NODES: [

@@ -64,7 +64,7 @@ class LiveSource:
         self.format = format_
         self.server = socket.gethostname()
         self._kind = scheduler
-        self._accepted: Dict[str, int] = {}
+        self._accepted: Dict[str, Alternative] = {}
 
     @property
     def known_kind(self) -> Optional[str]:
@@ -82,10 +82,11 @@ class LiveSource:
 
     def fetch(self, query: str) -> Tuple[Alternative, Output, tzinfo]:
         ways = dialects.alternatives(self.kind, query, self.format)
-        start = self._accepted.get(query, 0)
+        known = self._accepted.get(query)
         refused: Optional[Tuple[Alternative, Output, tzinfo]] = None
         missing: Optional[CommandMissing] = None
-        for number, way in enumerate(ways[start:], start):
+        # What was accepted before comes first; if it no longer is, all are tried, best first.
+        for way in [known, *ways] if known else ways:
             try:
                 output = commands.run(way.argv, self.limits)
             except CommandMissing as error:
@@ -94,19 +95,17 @@ class LiveSource:
             if dialects.is_refusal(output.exit_code, output.stdout, output.stderr):
                 refused = refused or (way, output, self.zone)
                 continue
-            self._accepted[query] = number
+            self._accepted[query] = way
             return way, output, self.zone
-        # An update of the client may have brought back what it refused: begin at the top next time.
         self._accepted.pop(query, None)
         if refused is not None:
             return refused
         assert missing is not None
         raise missing
 
-    def installed(self, query: str) -> bool:
-        """Whether a command that answers `query` is on this host."""
-        ways = dialects.alternatives(self.kind, query)
-        return any(commands.find(way.argv[0], self.limits.path) for way in ways)
+    def run(self, way: Alternative) -> Output:
+        """Run exactly this command."""
+        return commands.run(way.argv, self.limits)
 
 
 def detect(limits: Limits) -> str:

@@ -28,6 +28,7 @@ from agent.zones import zone_named
 MANIFEST = "manifest.json"
 GZIP_OVER_BYTES = 20_000
 _MAX_MANIFEST = 16 * 1024 * 1024
+_STAMP = re.compile(rb'"timestamp":\s*(\d{1,12})\b')
 _NUMBERED = re.compile(r"\d+\Z")
 
 
@@ -58,7 +59,7 @@ class _Entry:
     exit_code: Optional[int]
     seconds: float
     stderr: str
-    taken_at: float
+    taken_at: Optional[float]
     timezone: Optional[str]
     timed_out_after: Optional[float]
 
@@ -110,7 +111,16 @@ class Replay:
         if refused is not None:
             return refused
         commands = " or ".join(f"`{shlex.join(way.argv)}`" for way in ways)
-        raise CommandMissing(f"{self.folder} has no recorded output of {commands}", shlex.join(ways[0].argv))
+        raise CommandMissing(f"no output of {commands} was recorded", shlex.join(ways[0].argv))
+
+    def run(self, way: Alternative) -> Output:
+        """The output recorded for exactly this command; raises CommandMissing if there is none."""
+        entry = next((entry for entry in self._entries if entry.argv == way.argv), None)
+        if entry is None:
+            raise CommandMissing(
+                f"{self.folder} has no recorded output of `{shlex.join(way.argv)}`", shlex.join(way.argv)
+            )
+        return self._output(entry)
 
     def _open(self, index: int) -> None:
         folder, number = self._polls[index]
@@ -170,8 +180,21 @@ class Replay:
             stderr=entry.stderr,
             exit_code=entry.exit_code,
             seconds=entry.seconds,
-            finished_at=entry.taken_at,
+            finished_at=self._taken_at(entry),
         )
+
+    def _taken_at(self, entry: _Entry) -> float:
+        """When an output was taken: as the manifest says, else when the others were, else by OpenPBS's own stamp."""
+        if entry.taken_at is not None:
+            return entry.taken_at
+        told = [other.taken_at for other in self._entries if other.taken_at is not None]
+        if not told:
+            documents = [other for other in self._entries if ".json" in other.file and not other.exit_code]
+            stamps = (_STAMP.search(_read(other, self.choice.max_bytes)[:1000]) for other in documents)
+            told = [float(stamp.group(1)) for stamp in stamps if stamp]
+        if not told:
+            raise RecordingError(f"{entry.folder / MANIFEST} says of no output when it was taken: taken_at is missing")
+        return max(told)
 
 
 def write_recording(
@@ -268,8 +291,8 @@ def _entry(folder: Path, output: Dict[str, Any]) -> _Entry:
 
     file, command = output.get("file"), output.get("command")
     taken_at, seconds, exit_code = number("taken_at"), number("seconds"), output.get("exit_code")
-    if not isinstance(file, str) or not isinstance(command, str) or taken_at is None:
-        raise RecordingError(f"{folder / MANIFEST}: an output lacks file, command or taken_at: {str(output)[:120]}")
+    if not isinstance(file, str) or not isinstance(command, str):
+        raise RecordingError(f"{folder / MANIFEST}: an output lacks file or command: {str(output)[:120]}")
     limit = number("timed_out_after_seconds")
     if limit is None and exit_code == 124:
         limit = _timeout_prefix(command)

@@ -105,8 +105,8 @@ def _megabytes(text: str) -> int:
 
 def _count(text: str) -> int:
     number = int(text)
-    if number < 1:
-        raise ValueError("expected a whole number from 1")
+    if number < 0:
+        raise ValueError("expected a whole number from 0")
     return number
 
 

@@ -91,7 +91,7 @@ def _slots(name: str, title: str, key: Callable[[Job], Optional[str]], report: R
         elif job.state is JobState.SUSPENDED:
             row[4] += 1
     rows: List[Tuple[Cell, ...]] = [(who or None, *numbers) for who, numbers in sums.items() if any(numbers)]
-    rows.sort(key=lambda row: (-row[1], -row[3], row[0] or ""))
+    rows.sort(key=lambda row: (-row[1], -row[4], row[0] is None, row[0]))
     cores = sum(row[1] for row in rows)
     capacity = sum(node.cores or 0 for node in report.nodes if node.state in USABLE)
     columns = (

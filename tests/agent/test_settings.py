@@ -63,7 +63,7 @@ def test_what_each_command_takes(tmp_path):
         (["report", "--timezone", "../../etc/passwd"], {}, "unknown; use an IANA name"),
         (["report", "--cluster", "a b"], {}, "expected a name"),
         (["report", "--poll", "1"], {}, "needs --replay"),
-        (["report", "--replay", "x", "--poll", "0"], {}, "whole number from 1"),
+        (["report", "--replay", "x", "--poll", "-1"], {}, "whole number from 0"),
         (["report", "--path", "/no/such/folder"], {}, "is no folder"),
         (["serve", "--allow", "x"], {}, "--secret-key-file"),
         (["serve", "--keys", "x"], {}, "--allow"),
