@@ -22,7 +22,7 @@ def room(capacity: Capacity, jobs: Jobs) -> Sentence:
     if not jobs.running and not jobs.queued:
         if capacity.free == capacity.installed:
             return "ok", "Nothing runs, nothing waits.", (f" All {number(capacity.installed)} cores are free.",)
-        rest = f" {_cores(capacity.free or 0)} of {number(capacity.installed)} free."
+        rest = f" {number(capacity.free)} of {number(capacity.installed)} cores {'is' if capacity.free == 1 else 'are'} free."
         return "ok", "Nothing runs, nothing waits.", (rest,)
     waits = _waits(jobs)
     if not capacity.free:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, insert, select, update
+from sqlalchemy import URL, Connection, create_engine, insert, select, update
 
 from agent.states import HOLDS_CORES, JobState, NodeState
 from collector import schema
@@ -76,7 +76,7 @@ class Builder:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        self.engine = create_engine(f"sqlite:///{self.path}")
+        self.engine = create_engine(URL.create("sqlite", database=str(self.path)))
         self.random = random.Random(self.seed)
         self._words: dict[str, int] = {}
         with self.engine.begin() as connection:
@@ -85,7 +85,7 @@ class Builder:
 
     @property
     def url(self) -> str:
-        return f"sqlite:///{self.path}"
+        return URL.create("sqlite", database=str(self.path)).render_as_string()
 
     def close(self) -> None:
         self.engine.dispose()

@@ -241,4 +241,4 @@ def _counts(states: pd.Series) -> dict[str, int]:
 
 
 def _list(text: str | None) -> list[str]:
-    return [str(item) for item in json.loads(text)] if text else []
+    return [str(item) for item in json.loads(text)] if isinstance(text, str) else []

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
-from sqlalchemy import Engine, Select, and_, case, create_engine, event, func, or_, select
+from sqlalchemy import URL, Engine, Select, and_, case, create_engine, event, func, or_, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -33,10 +34,10 @@ def open_store(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True, execution_options={"postgresql_readonly": True})
-    path = Path(parsed.database or "").resolve()
-    read_only = f"sqlite:///file:{path.as_posix().replace('%', '%25').replace('?', '%3f').replace('#', '%23')}"
+    path = quote(Path(parsed.database or "").resolve().as_posix())
+    read_only = URL.create("sqlite", database=f"file:{path}", query={"mode": "ro", "uri": "true"})
     # A connection a query costs 0.1 ms, and a store that is made anew is then simply the next one read.
-    engine = create_engine(f"{read_only}?mode=ro&uri=true", poolclass=NullPool, connect_args={"timeout": 10})
+    engine = create_engine(read_only, poolclass=NullPool, connect_args={"timeout": 10})
 
     @event.listens_for(engine, "connect")
     def _only_read(connection: Any, _record: Any) -> None:
