@@ -48,8 +48,8 @@ def _storing(folder: Path) -> None:
     store.store_report(1, report, PollTimes(report.taken_at, 0))
     first = time.perf_counter() - begun
     ours, theirs = [], []
-    for number in range(POLLS):
-        report = _later(report, number)
+    for _ in range(POLLS):
+        report = later(report)
         begun = time.perf_counter()
         stored = store.store_report(1, report, PollTimes(report.taken_at, 0))
         ours.append(time.perf_counter() - begun)
@@ -67,8 +67,8 @@ def _storing(folder: Path) -> None:
     print(f"  the first report      {first * 1000:8.1f} ms   all jobs new")
 
 
-def _later(report: Report, number: int) -> Report:
-    """The same cluster a minute later: other records, CHANGED of them in another state."""
+def later(report: Report) -> Report:
+    """The same cluster a minute later: new records, CHANGED of them in another state."""
     at = report.taken_at + 60
     waiting = [index for index, one in enumerate(report.jobs) if one.state is JobState.QUEUED][:CHANGED]
     jobs = [replace(one) for one in report.jobs]
@@ -111,7 +111,9 @@ def _bytes_per_job(folder: Path) -> None:
         with engine.connect() as connection:
             connection.execute(text("pragma wal_checkpoint(truncate)"))
             ended = connection.execute(select(func.count()).where(job.c.ended_at.is_not(None))).scalar_one()
-            print(f"  {site.name:12} {ended:7,} finished jobs {path.stat().st_size / ended:7.0f} bytes each (target 250)")
+            print(
+                f"  {site.name:12} {ended:7,} finished jobs {path.stat().st_size / ended:7.0f} bytes each (target 250)"
+            )
             for name, size in _largest(connection):
                 print(f"      {name:28} {size / ended:7.1f}")
         engine.dispose()

@@ -5,6 +5,8 @@ What a bucket holds is decided in rollup.py; which hours are dirty is noted with
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, or_, select
 
 from collector.rollup import DAY, HOUR, JobSpan, JobTimes, capacity, day_of, hour_of, usage
@@ -21,6 +23,9 @@ from collector.schema import (
     usage_day,
     usage_hour,
 )
+
+BATCH_SECONDS = 10 * DAY
+"""How far apart the hours of one transaction may be."""
 
 
 def mark_dirty(connection: Connection, cluster_id: int, first: int, last: int) -> None:
@@ -42,24 +47,36 @@ def dirty_hours(engine: Engine, cluster_id: int) -> list[int]:
 
 
 def compute(engine: Engine, cluster_id: int, hours: list[int], known_until: int) -> None:
-    """Compute `hours` again, one transaction each, then the days they are in.
+    """Compute `hours` (in order) again, with the days they are in, in transactions of up to ten days.
 
     `known_until` is the time of the newest report: an hour that is not over by then stays dirty.
     """
-    for bucket in hours:
+    for batch in _batches(hours):
         with engine.begin() as connection:
-            _compute_hour(connection, cluster_id, bucket, known_until)
-            if bucket + HOUR <= known_until:
-                connection.execute(
-                    delete(dirty_hour).where(dirty_hour.c.cluster_id == cluster_id, dirty_hour.c.bucket == bucket)
-                )
-    for day in sorted({day_of(bucket) for bucket in hours}):
-        with engine.begin() as connection:
-            _sum_day(connection, cluster_id, day)
+            _compute_usage(connection, cluster_id, batch, known_until)
+            _compute_capacity(connection, cluster_id, batch, known_until)
+            over = [hour for hour in batch if hour + HOUR <= known_until]
+            connection.execute(
+                delete(dirty_hour).where(dirty_hour.c.cluster_id == cluster_id, dirty_hour.c.bucket.in_(over))
+            )
+            for day in sorted({day_of(hour) for hour in batch}):
+                _sum_day(connection, cluster_id, day)
 
 
-def _compute_hour(connection: Connection, cluster_id: int, start: int, known_until: int) -> None:
-    end = min(start + HOUR, known_until)
+def _batches(hours: list[int]) -> Iterator[list[int]]:
+    """The hours in runs that span at most BATCH_SECONDS: their jobs are read once for all of them."""
+    batch: list[int] = []
+    for hour in hours:
+        if batch and hour - batch[0] >= BATCH_SECONDS:
+            yield batch
+            batch = []
+        batch.append(hour)
+    if batch:
+        yield batch
+
+
+def _compute_usage(connection: Connection, cluster_id: int, hours: list[int], known_until: int) -> None:
+    start, end = hours[0], min(hours[-1] + HOUR, known_until)
     alive = (
         (job.c.cluster_id == cluster_id)
         & or_(job.c.ended_at.is_(None), job.c.ended_at >= start)
@@ -94,48 +111,52 @@ def _compute_hour(connection: Connection, cluster_id: int, start: int, known_unt
             or_(job.c.submitted_at >= start, job.c.started_at >= start, job.c.ended_at >= start),
         )
     )
-    rows = usage(
-        (JobSpan(r[0], r[1], r[2], JOB_STATES[r[3]], *r[4:]) for r in spans),
+    buckets = usage(
+        (JobSpan(r[0], r[1], r[2], JOB_STATES[r[3]], max(r[4], start), *r[5:]) for r in spans),
         (JobTimes(*r) for r in times),
-        start,
+        hours,
+        HOUR,
         end,
     )
-    _replace(
-        connection,
-        usage_hour,
-        cluster_id,
-        start,
-        [
-            {
-                "queue_id": key[0],
-                "user_id": key[1],
-                "group_id": key[2],
-                **{name: getattr(row, name) for name in row.__slots__},
-            }
-            for key, row in rows.items()
-        ],
-    )
-    states = connection.execute(
-        select(node_span.c.state, node_span.c.since, node_span.c.until, node_span.c.cores, node_span.c.gpus)
+    rows: list[Row] = [
+        {
+            "bucket": bucket,
+            "queue_id": key[0],
+            "user_id": key[1],
+            "group_id": key[2],
+            **{name: getattr(row, name) for name in row.__slots__},
+        }
+        for bucket, found in buckets.items()
+        for key, row in found.items()
+    ]
+    _replace(connection, usage_hour, cluster_id, hours, rows)
+
+
+def _compute_capacity(connection: Connection, cluster_id: int, hours: list[int], known_until: int) -> None:
+    start, end = hours[0], min(hours[-1] + HOUR, known_until)
+    spans = connection.execute(
+        select(
+            node_span.c.state,
+            node_span.c.since,
+            node_span.c.until,
+            node_span.c.cores,
+            node_span.c.gpus,
+        )
         .join(node, node.c.id == node_span.c.node_id)
         .where(node.c.cluster_id == cluster_id, node_span.c.since < end, node_span.c.until > start)
     )
-    _replace(
-        connection,
-        capacity_hour,
-        cluster_id,
-        start,
-        [
-            {"state": state, "core_seconds": core, "gpu_seconds": gpu, "node_seconds": seconds}
-            for state, (core, gpu, seconds) in capacity(states, start, end).items()
-        ],
-    )
+    rows: list[Row] = [
+        {"bucket": bucket, "state": state, "core_seconds": core, "gpu_seconds": gpu, "node_seconds": seconds}
+        for bucket, found in capacity(((r[0], max(r[1], start), *r[2:]) for r in spans), hours, HOUR, end).items()
+        for state, (core, gpu, seconds) in found.items()
+    ]
+    _replace(connection, capacity_hour, cluster_id, hours, rows)
 
 
-def _replace(connection: Connection, table: Table, cluster_id: int, bucket: int, rows: list[Row]) -> None:
-    connection.execute(delete(table).where(table.c.cluster_id == cluster_id, table.c.bucket == bucket))
+def _replace(connection: Connection, table: Table, cluster_id: int, hours: list[int], rows: list[Row]) -> None:
+    connection.execute(delete(table).where(table.c.cluster_id == cluster_id, table.c.bucket.in_(hours)))
     if rows:
-        connection.execute(insert(table), [{"cluster_id": cluster_id, "bucket": bucket, **row} for row in rows])
+        connection.execute(insert(table), [{"cluster_id": cluster_id, **row} for row in rows])
 
 
 def _sum_day(connection: Connection, cluster_id: int, day: int) -> None:

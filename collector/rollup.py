@@ -1,4 +1,4 @@
-"""Job and node spans -> usage and capacity of one bucket. Pure; the same spans give the same rows.
+"""Job and node spans -> usage and capacity of buckets. Pure; the same spans give the same rows.
 
 Waits are counted in the bucket in which the job started, from when it became eligible (from its
 submission, where the scheduler does not tell eligibility).
@@ -6,7 +6,7 @@ submission, where the scheduler does not tell eligibility).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.states import HOLDS_CORES, IS_PENDING, JobState
@@ -68,44 +68,60 @@ def day_of(second: int) -> int:
     return second - second % DAY
 
 
-def usage(spans: Iterable[JobSpan], times: Iterable[JobTimes], start: int, end: int) -> dict[UsageKey, Usage]:
-    """Usage within [start, end); spans may reach beyond it and are cut.
+def usage(
+    spans: Iterable[JobSpan], times: Iterable[JobTimes], buckets: Collection[int], size: int, end: int
+) -> dict[int, dict[UsageKey, Usage]]:
+    """Usage in each of `buckets` (their first seconds), `size` seconds each; spans are cut at their edges.
 
-    `end` must not lie after the newest report, or open spans would be taken for known future.
+    `end` is the time of the newest report: beyond it nothing is known, and open spans are cut there.
     """
-    rows: dict[UsageKey, Usage] = {}
+    rows: dict[int, dict[UsageKey, Usage]] = {bucket: {} for bucket in buckets}
     for span in spans:
-        seconds = min(span.until, end) - max(span.since, start)
-        if seconds <= 0:
-            continue
-        row = rows.setdefault((span.queue_id, span.user_id, span.group_id), Usage())
-        if span.state in HOLDS_CORES:
-            row.core_seconds += span.cores * seconds
-            row.gpu_seconds += span.gpus * seconds
-        elif span.state in IS_PENDING:
-            row.waited_core_seconds += span.cores * seconds
+        key = (span.queue_id, span.user_id, span.group_id)
+        for bucket, seconds in _shares(span.since, span.until, rows, size, end):
+            row = rows[bucket].setdefault(key, Usage())
+            if span.state in HOLDS_CORES:
+                row.core_seconds += span.cores * seconds
+                row.gpu_seconds += span.gpus * seconds
+            elif span.state in IS_PENDING:
+                row.waited_core_seconds += span.cores * seconds
     for job in times:
         key = (job.queue_id, job.user_id, job.group_id)
-        if start <= job.submitted_at < end:
-            rows.setdefault(key, Usage()).submitted += 1
-        if job.started_at is not None and start <= job.started_at < end:
-            row = rows.setdefault(key, Usage())
+        if (found := _bucket_of(job.submitted_at, rows, size, end)) is not None:
+            found.setdefault(key, Usage()).submitted += 1
+        if job.started_at is not None and (found := _bucket_of(job.started_at, rows, size, end)) is not None:
+            row = found.setdefault(key, Usage())
             row.started += 1
             row.wait_seconds += max(0, job.started_at - (job.eligible_at or job.submitted_at))
-        if job.ended_at is not None and start <= job.ended_at < end:
-            rows.setdefault(key, Usage()).ended += 1
+        if job.ended_at is not None and (found := _bucket_of(job.ended_at, rows, size, end)) is not None:
+            found.setdefault(key, Usage()).ended += 1
     return rows
 
 
-def capacity(spans: Iterable[tuple[int, int, int, int, int]], start: int, end: int) -> dict[int, tuple[int, int, int]]:
-    """Installed capacity by node state within [start, end).
+def capacity(
+    spans: Iterable[Sequence[int]], buckets: Collection[int], size: int, end: int
+) -> dict[int, dict[int, tuple[int, int, int]]]:
+    """Installed capacity by node state in each of `buckets`, as for usage().
 
-    Spans are (state, since, until, cores, gpus); the answer is state -> (core, gpu, node seconds).
+    Spans are (state, since, until, cores, gpus); the answer is bucket -> state -> (core, gpu, node seconds).
     """
-    rows: dict[int, tuple[int, int, int]] = {}
+    rows: dict[int, dict[int, tuple[int, int, int]]] = {bucket: {} for bucket in buckets}
     for state, since, until, cores, gpus in spans:
-        seconds = min(until, end) - max(since, start)
-        if seconds > 0:
-            core, gpu, node = rows.get(state, (0, 0, 0))
-            rows[state] = (core + cores * seconds, gpu + gpus * seconds, node + seconds)
+        for bucket, seconds in _shares(since, until, rows, size, end):
+            core, gpu, node = rows[bucket].get(state, (0, 0, 0))
+            rows[bucket][state] = (core + cores * seconds, gpu + gpus * seconds, node + seconds)
     return rows
+
+
+def _shares(since: int, until: int, wanted: Collection[int], size: int, end: int) -> Iterator[tuple[int, int]]:
+    """(bucket, seconds of [since, until) in it) for each wanted bucket that the span touches."""
+    until = min(until, end)
+    for bucket in range(since - since % size, until, size):
+        if bucket in wanted:
+            yield bucket, min(until, bucket + size) - max(since, bucket)
+
+
+def _bucket_of(
+    second: int, rows: dict[int, dict[UsageKey, Usage]], size: int, end: int
+) -> dict[UsageKey, Usage] | None:
+    return rows.get(second - second % size) if second < end else None
