@@ -15,6 +15,9 @@ from collector.rows import JOB_STATE_NUMBER, NODE_STATE_NUMBER, Row, job_row, no
 from collector.schema import OPEN, job, job_span, node, node_span, queue, queue_span
 from collector.words import Words
 
+Closed = tuple[int, int, int]
+"""(id of its job, node or queue; since; until) of a span that ends."""
+
 
 def write_jobs(connection: Connection, cluster_id: int, jobs: Sequence[JobChange], words: Words) -> list[int]:
     """Insert and update; returns the ids of the inserted, in the order of `jobs`."""
@@ -51,14 +54,11 @@ def write_jobs(connection: Connection, cluster_id: int, jobs: Sequence[JobChange
 
 
 def _write_spans(connection: Connection, jobs: Iterable[tuple[int, JobChange]], words: Words) -> None:
-    closed, dropped, opened = [], [], []
+    closed: list[Closed] = []
+    opened: list[Row] = []
     for job_id, one in jobs:
         if one.closed is not None:
-            row = {"row_job": job_id, "row_since": one.closed.since}
-            if one.closed.until > one.closed.since:
-                closed.append({**row, "until": one.closed.until})
-            else:
-                dropped.append(row)
+            closed.append((job_id, one.closed.since, one.closed.until))
         for span in one.opened:
             opened.append(
                 {
@@ -71,41 +71,56 @@ def _write_spans(connection: Connection, jobs: Iterable[tuple[int, JobChange]], 
                     "gpus": span.gpus,
                 }
             )
-    at = (job_span.c.job_id == bindparam("row_job")) & (job_span.c.since == bindparam("row_since"))
-    if closed:
-        connection.execute(update(job_span).where(at).values(until=bindparam("until")), closed)
-    if dropped:
-        connection.execute(delete(job_span).where(at), dropped)
-    if opened:
-        connection.execute(insert(job_span), opened)
+    _turn_spans(connection, job_span, closed, opened)
 
 
 def write_nodes(connection: Connection, cluster_id: int, change: Changes) -> None:
-    for record in change.new_nodes:
-        node_id = _revive(connection, node, cluster_id, node_row(record))
-        _open_node_span(connection, node_id, record, change.at)
+    """Insert, update and retire nodes, with their spans."""
+    new = [(_revive(connection, node, cluster_id, node_row(record)), record) for record in change.new_nodes]
     _update_by_id(connection, node, [{"row_id": old.id, **node_row(record)} for old, record, _ in change.changed_nodes])
-    for old, record, turned in change.changed_nodes:
-        if turned:
-            _close_span(connection, node_span, node_span.c.node_id == old.id, old.since, change.at)
-            _open_node_span(connection, old.id, record, change.at)
-    for gone in change.gone_nodes:
-        connection.execute(update(node).where(node.c.id == gone.id).values(gone_at=change.at))
-        _close_span(connection, node_span, node_span.c.node_id == gone.id, gone.since, change.at)
+    _update_by_id(connection, node, [{"row_id": gone.id, "gone_at": change.at} for gone in change.gone_nodes])
+    turned = [(old, record) for old, record, turns in change.changed_nodes if turns]
+    _turn_spans(
+        connection,
+        node_span,
+        [(old.id, old.since, change.at) for old in [*(old for old, _ in turned), *change.gone_nodes]],
+        [
+            {
+                "node_id": node_id,
+                "since": change.at,
+                "until": OPEN,
+                "state": NODE_STATE_NUMBER[record.state],
+                "cores": record.cores or 0,
+                "gpus": record.gpus or 0,
+            }
+            for node_id, record in [*new, *((old.id, record) for old, record in turned)]
+        ],
+    )
 
 
 def write_queues(connection: Connection, cluster_id: int, change: Changes) -> None:
-    for record in change.new_queues:
-        queue_id = _revive(connection, queue, cluster_id, queue_row(record))
-        connection.execute(insert(queue_span).values(_queue_span_row(queue_id, record, change.at)))
-    for old, record, turned in change.changed_queues:
-        connection.execute(update(queue).where(queue.c.id == old.id).values(**queue_row(record)))
-        if turned:
-            _close_span(connection, queue_span, queue_span.c.queue_id == old.id, old.since, change.at)
-            connection.execute(insert(queue_span).values(_queue_span_row(old.id, record, change.at)))
-    for gone in change.gone_queues:
-        connection.execute(update(queue).where(queue.c.id == gone.id).values(gone_at=change.at))
-        _close_span(connection, queue_span, queue_span.c.queue_id == gone.id, gone.since, change.at)
+    """The same for queues."""
+    new = [(_revive(connection, queue, cluster_id, queue_row(record)), record) for record in change.new_queues]
+    rows = [{"row_id": old.id, **queue_row(record)} for old, record, _ in change.changed_queues]
+    _update_by_id(connection, queue, rows)
+    _update_by_id(connection, queue, [{"row_id": gone.id, "gone_at": change.at} for gone in change.gone_queues])
+    turned = [(old, record) for old, record, turns in change.changed_queues if turns]
+    _turn_spans(
+        connection,
+        queue_span,
+        [(old.id, old.since, change.at) for old in [*(old for old, _ in turned), *change.gone_queues]],
+        [
+            {
+                "queue_id": queue_id,
+                "since": change.at,
+                "until": OPEN,
+                "enabled": record.enabled,
+                "started": record.started,
+                "max_walltime_seconds": record.max_walltime_seconds,
+            }
+            for queue_id, record in [*new, *((old.id, record) for old, record in turned)]
+        ],
+    )
 
 
 def _used_row(one: JobChange) -> Row:
@@ -137,30 +152,17 @@ def _revive(connection: Connection, table: Table, cluster_id: int, row: Row) -> 
     return int(found)
 
 
-def _open_node_span(connection: Connection, node_id: int, record: Any, since: int) -> None:
-    connection.execute(
-        insert(node_span).values(
-            node_id=node_id,
-            since=since,
-            until=OPEN,
-            state=NODE_STATE_NUMBER[record.state],
-            cores=record.cores or 0,
-            gpus=record.gpus or 0,
-        )
-    )
-
-
-def _queue_span_row(queue_id: int, record: Any, since: int) -> Row:
-    return {
-        "queue_id": queue_id,
-        "since": since,
-        "until": OPEN,
-        "enabled": record.enabled,
-        "started": record.started,
-        "max_walltime_seconds": record.max_walltime_seconds,
-    }
-
-
-def _close_span(connection: Connection, table: Table, of: Any, since: int, until: int) -> None:
-    at = of & (table.c.since == since)
-    connection.execute(update(table).where(at).values(until=until) if until > since else delete(table).where(at))
+def _turn_spans(connection: Connection, table: Table, closed: list[Closed], opened: list[Row]) -> None:
+    """End spans, and begin others; a span that would end where it begins, or before, is dropped."""
+    owner = next(column for column in table.primary_key.columns if column.name != "since")
+    at = (owner == bindparam("row_owner")) & (table.c.since == bindparam("row_since"))
+    ends = [
+        {"row_owner": number, "row_since": since, "until": until} for number, since, until in closed if until > since
+    ]
+    if ends:
+        connection.execute(update(table).where(at).values(until=bindparam("until")), ends)
+    drops = [{"row_owner": number, "row_since": since} for number, since, until in closed if until <= since]
+    if drops:
+        connection.execute(delete(table).where(at), drops)
+    if opened:
+        connection.execute(insert(table), opened)
