@@ -179,8 +179,8 @@ class _JobReader:
             eligible_at=self._convert(self.times, get("etime")),
             # A job that was put back into its queue keeps the start and the end of its last run.
             started_at=None if pending else self._convert(self.times, get("start_time")),
-            # One that was deleted before it ran has no comp_time; its last change is that.
-            ended_at=self._convert(self.times, get("comp_time") or get("mtime")) if ended else None,
+            # One that was deleted before it ran has no comp_time; that was its last change.
+            ended_at=self._convert(self.times, get("comp_time" if given else "mtime")) if ended else None,
             exit_status=None if pending else self._convert(self.integers, get("exit_status")),
             priority=self._convert(self.integers, get("Priority")),
             comment=_text(attributes, "comment"),

@@ -101,7 +101,7 @@ def test_a_record_that_cannot_be_read_is_left_out(record: Any) -> None:
 
 
 def test_fields_of_other_types_are_not_told() -> None:
-    names = "name user_name partition account dependency node_count time_limit priority wckey".split()
+    names = ["name", "user_name", "partition", "account", "dependency", "node_count", "time_limit", "priority", "wckey"]
     odd: Dict[str, Any] = {name: [1] for name in names}
     odd.update(job_resources=[], gres_detail={}, submit_time="now", tres_alloc_str=4, job_state="RUNNING", nodes="n1")
     job = parse(a_job(**odd)).jobs[0]
