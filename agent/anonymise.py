@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, unescape
 
 from agent.dialects import JOBS, NODES, QUEUES, SERVER
 from agent.errors import ParseError
-from agent.parsers import openpbs_text
+from agent.parsers import openpbs_json, openpbs_text
 from agent.parsers.blocks import Form, parse_blocks
 from agent.pseudonyms import Pseudonyms
 from agent.vocabulary import ATTRIBUTE_RULES, EMPTY, HOST, NAME, RESOURCE_PREFIXES, WORDS
@@ -42,7 +42,7 @@ def anonymise(kind: str, query: str, format_: str, raw: bytes, pseudonyms: Pseud
     if format_ == "xml":
         return _xml(query, raw, pseudonyms)
     if format_ == "json":
-        return _json(kind, query, raw, pseudonyms)
+        return (_openpbs_json if kind == "openpbs" else _slurm_json)(query, raw, pseudonyms)
     if kind == "slurm" and query == SERVER:
         return _slurm_config(raw, pseudonyms)
     return _text(query, _records(kind, query, raw), pseudonyms)
@@ -131,28 +131,29 @@ def _element(query: str, path: List[str], text: str, pseudonyms: Pseudonyms) -> 
 
 # JSON
 
-_NAMED = {"Jobs": HOST, "nodes": HOST, "Queue": NAME, "Server": HOST}
-"""Tables of OpenPBS whose keys are the records' names."""
+_LISTINGS = {JOBS: "Jobs", NODES: "nodes", QUEUES: "Queue", SERVER: "Server"}
 _CONTAINERS = frozenset({"jobs", "nodes", "job_resources", "allocated_nodes", "meta", "slurm", "errors", "warnings"})
 
 
-def _json(kind: str, query: str, raw: bytes, pseudonyms: Pseudonyms) -> bytes:
+def _openpbs_json(query: str, raw: bytes, pseudonyms: Pseudonyms) -> bytes:
+    listing = _LISTINGS[query]
+    document: Dict[str, Any] = {}
+    stamp = re.search(rb'"timestamp":\s*(\d{1,12})\b', raw[:1000])
+    if stamp:
+        document["timestamp"] = int(stamp.group(1))
+    document[listing] = {
+        pseudonyms.value(NAME if query == QUEUES else HOST, name): _tree(query, listing, values, pseudonyms)
+        for name, values in openpbs_json.split_records(raw, listing)
+    }
+    return json.dumps(document, indent=4).encode()
+
+
+def _slurm_json(query: str, raw: bytes, pseudonyms: Pseudonyms) -> bytes:
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise ParseError(f"the JSON cannot be read: {error}") from None
-    if not isinstance(document, dict):
-        raise ParseError("the JSON is no object")
-    replaced: Dict[str, Any] = {}
-    for key, value in document.items():
-        if key in _NAMED and isinstance(value, dict):
-            replaced[key] = {
-                pseudonyms.value(_NAMED[key], name): _tree(query, key, record, pseudonyms)
-                for name, record in value.items()
-            }
-        elif key.lower() in _CONTAINERS or key.lower() in ATTRIBUTE_RULES:
-            replaced[key] = _tree(query, key, value, pseudonyms)
-    return json.dumps(replaced, indent=1).encode()
+    return json.dumps(_tree(query, "", document, pseudonyms), indent=1).encode()
 
 
 def _tree(query: str, name: str, value: Any, pseudonyms: Pseudonyms) -> Any:

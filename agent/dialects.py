@@ -66,8 +66,11 @@ _OPENPBS: Dict[str, List[Alternative]] = {
         *_ways("json", openpbs_json.parse_jobs, "qstat -f -F json", subjobs=False),
     ],
     NODES: [
-        *_ways("text", openpbs_text.parse_nodes, "pbsnodes -av", "pbsnodes -a"),
-        *_ways("json", openpbs_json.parse_nodes, "pbsnodes -av -F json", "pbsnodes -a -F json"),
+        *_ways("text", openpbs_text.parse_nodes, "pbsnodes -av"),
+        *_ways("json", openpbs_json.parse_nodes, "pbsnodes -av -F json"),
+        # Without -v the vnodes of a host are merged into one.
+        *_ways("text", openpbs_text.parse_nodes, "pbsnodes -a"),
+        *_ways("json", openpbs_json.parse_nodes, "pbsnodes -a -F json"),
     ],
     QUEUES: [
         *_ways("text", _zoneless(openpbs_text.parse_queues), "qstat -Q -f"),

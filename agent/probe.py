@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple
 from agent import __version__, commands, dialects
 from agent.commands import Limits, Output
 from agent.dialects import JOBS, NODES, QUEUES, SERVER, Alternative
-from agent.errors import AgentError, CommandError, CommandMissing, CommandTimeout
+from agent.errors import AgentError, CommandError, CommandMissing, CommandTimeout, ParseError
 from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedServer
 from agent.report import Job, Node, Report, Scheduler, Warning
 from agent.states import HOLDS_CORES, JobState, NodeState, occupied
@@ -206,7 +206,12 @@ class _Probe:
         way, output, zone = self.source.fetch(query)
         self.seconds[query] = output.seconds
         judge(way, output)
-        parsed = way.parse(output.stdout, zone)
+        try:
+            parsed = way.parse(output.stdout, zone)
+        except ParseError as error:
+            if not output.stderr.strip():
+                raise
+            raise ParseError(f"{error}; on standard error it said: {_words(output.stderr)}") from None
         self.taken_at = max(self.taken_at, output.finished_at)
         if output.stderr.strip():
             self._warn(output.command, f"printed on standard error: {_words(output.stderr)}")

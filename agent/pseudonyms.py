@@ -104,6 +104,10 @@ class Pseudonyms:
 
     def _replaced(self, piece: str) -> str:
         before, middle, after = _EDGE.fullmatch(piece).groups()  # type: ignore[union-attr]
+        if middle.startswith("["):  # OpenPBS's limits: `[u:PBS_GENERIC=240]`, and no index as in `smp01[0]`
+            return f"{before}[{self._piece(middle[1:])}{after}"
+        if middle.endswith("]") and "[" not in middle:
+            return f"{before}{self._piece(middle[:-1])}]{after}"
         if not middle or _kept(middle):
             return piece
         if _ADDRESS.match(middle):

@@ -171,7 +171,7 @@ class Replay:
 
     def _output(self, entry: _Entry) -> Output:
         if entry.timed_out_after is not None:
-            raise timed_out(entry.command, entry.timed_out_after, entry.stderr)
+            raise timed_out(shlex.join(entry.argv), entry.timed_out_after, entry.stderr)
         if entry.exit_code is None:
             raise RecordingError(f"{entry.folder / MANIFEST}: {entry.file} has neither exit_code nor a time-out")
         return Output(

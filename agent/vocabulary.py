@@ -51,8 +51,13 @@ complex-wide per project group requested requests available currently strict ord
 reservation total maximum allowed exceeding starting conflicts policy policies violates already placement set
 backfill job's break sorted order cycle history moved executed deleted obsolete stale terminated exit status
 soft hard maxjob maxproc maxnode maxps maxpe fairshare idle blocked following place defer deferred
-system batch non-idle expected class partition eligible diagnosing policylevel all reason previously
+system non-idle expected class partition eligible diagnosing policylevel all reason previously
 priority percent contribution weights cred fs serv qtime xfactor res information state
+"""
+
+_DEPENDENCIES = """
+before beforeok beforenotok beforeany after afterok afternotok afterany afterburstbuffer aftercorr on runone singleton
+unfulfilled pbs_generic pbs_all avail_global avail_local used high_use remaining walltime.remaining
 """
 
 _STDERR = """
@@ -62,7 +67,7 @@ socket_connect_unix trqauthd munge encode perl problem loading specify unauthori
 transmission protocol warning slurm_load_jobs slurm_load_node slurmctld contact unexpected
 """
 
-KEPT_WORDS = frozenset(" ".join((_STATES, _TIMES, _RESOURCES, _STATUS, _COMMENTS, _STDERR)).split())
+KEPT_WORDS = frozenset(" ".join((_STATES, _TIMES, _RESOURCES, _STATUS, _COMMENTS, _DEPENDENCIES, _STDERR)).split())
 """Lower case; compared without regard to case."""
 
 # What becomes of an attribute's value. One that is listed nowhere is left out of the recording.

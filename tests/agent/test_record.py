@@ -276,6 +276,9 @@ def test_numbers_and_the_schedulers_words_stay(pseudonyms, text):
         ("gpu01-gpu/1+gpu01-gpu/0", r"(x\w{9})-gpu/1\+\1-gpu/0"),
         ("Job run at Mon on (cn001:ncpus=2)", r"Job run at Mon on \(x\w{9}:ncpus=2\)"),
         ("(10.78.1.1)", r"\(0\.0\.0\.0\)"),
+        ("[u:PBS_GENERIC=240]", r"\[u:PBS_GENERIC=240\]"),
+        ("[g:physics=25],[u:x=1]", r"\[g:x\w{9}=25\],\[u:x=1\]"),
+        ("afterok:12.pbs01@pbs01", r"afterok:12\.(x\w{9})@\1"),
         ("ask Zoë!", r"x\w{9} x\w{9}!"),
     ],
 )
