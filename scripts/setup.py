@@ -87,7 +87,9 @@ def install_test_programs() -> None:
     missing = [package for program, names in TEST_PACKAGES.items() if not find_program(program) for package in names]
     if missing:
         command = f"apt-get install {' '.join(missing)}"
-        apt_install(missing, f"tests of the page or of a real scheduler will be skipped; to have them: {command}", False)
+        apt_install(
+            missing, f"tests of the page or of a real scheduler will be skipped; to have them: {command}", False
+        )
 
 
 def find_program(name: str) -> Optional[str]:
@@ -124,7 +126,13 @@ def run_shown(command: List[str], what: str, environment: Optional[dict] = None)
     terminal = sys.stdout.isatty()
     shown = begun
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     assert process.stdout is not None
     for line in process.stdout:
