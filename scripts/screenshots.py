@@ -1,0 +1,55 @@
+"""`make screenshots`: the pictures in docs/images, taken of the demo clusters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.run import ROOT, free_port
+from tests.browser import open_browser
+
+FOLDER = ROOT / "docs" / "images"
+PICTURES = {
+    "overview": ("/", 1440, "light"),
+    "cluster": ("/cluster/certainty", 1440, "light"),
+    "cluster-dark": ("/cluster/certainty", 1440, "dark"),
+    "overview-phone": ("/", 360, "light"),
+}
+"""File -> (address, width in pixels, theme)."""
+
+
+def main() -> int:
+    """Start the demo, take the pictures, stop it."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    port = free_port(0)
+    command = [sys.executable, "-m", "scripts.run", "--demo", "--port", str(port)]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    try:
+        if not any("the page is at" in line for line in running.stdout):
+            print("the demo did not start", file=sys.stderr)
+            return 1
+        for name, (path, width, theme) in PICTURES.items():
+            take(f"http://127.0.0.1:{port}{path}", FOLDER / f"{name}.png", width, theme)
+            print(FOLDER / f"{name}.png")
+    finally:
+        running.terminate()
+        running.wait()
+        running.stdout.close()
+    return 0
+
+
+def take(address: str, file: Path, width: int, theme: str) -> None:
+    """One whole page, when its data and charts are there."""
+    with open_browser() as browser:
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)  # type: ignore[arg-type]
+        page.goto(address)
+        page.locator("main h1").wait_for(timeout=60_000)
+        page.locator("text=live ·").first.wait_for(timeout=90_000)
+        page.wait_for_timeout(1500)  # fonts and charts settle
+        page.screenshot(path=file, full_page=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
