@@ -118,7 +118,7 @@ class Site:
     gpu_share: float = 0.0
     """Of the submissions."""
     array_share: float = 0.03
-    array_tasks: tuple[int, int] = (8, 40)
+    array_tasks: tuple[int, int] = (6, 28)
     outage_days: float = 2.5
     """Mean time between nodes that are taken out or break."""
     broken: tuple[tuple[str, str, str], ...] = ()
@@ -295,7 +295,7 @@ def vsp_compute() -> Site:
         largest_job_cores=192,
         first_job=98117,
         array_share=0.04,
-        array_tasks=(8, 30),
+        array_tasks=(5, 24),
         outage_days=6.0,
         broken=(("vsp37", "down", "PSU dead, spare ordered"),),
         keep_completed=300,
@@ -360,13 +360,13 @@ def small(kind: str = "openpbs") -> Site:
         node_groups=tuple(groups),
         queues=tuple(queues),
         jobs_per_day=150,
-        utilisation=0.9,
+        utilisation=0.7,
         largest_job_cores=16,
         first_job=1,
         gpu_share=0.15 if kind != "torque" else 0.0,
         array_share=0.05,
         array_tasks=(3, 14),
-        outage_days=3.0,
+        outage_days=1.0,
         broken=(("n6", "offline", "disk"),),
         reservations=(ReservationRule("course", "grace", 4, 1, 9, 6, (0, 1, 2, 3, 4, 5, 6)),)
         if kind != "torque"

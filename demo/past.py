@@ -6,15 +6,21 @@ the live jobs of its time and every job that ended since the one before, with it
 
 from __future__ import annotations
 
+import heapq
+import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import tzinfo
 from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO
 
 from agent.report import Report
 from demo.clusters import DAY, HOUR
 from demo.direct import take_report
-from demo.state import Epoch
+from demo.state import Epoch, load_epoch
 
 COARSE_SECONDS, FINE_SECONDS, FINE_FOR = 4 * HOUR, HOUR, 36 * HOUR
 """Reports are hours apart, so that a month is stored in seconds; of the last day and a half there are more."""
@@ -36,9 +42,13 @@ def gaps(cluster: str, until: int) -> list[tuple[int, int]]:
 def report_times(epoch: Epoch, cluster: str, until: int) -> list[int]:
     """When there are reports: in steps from the epoch's start, at `until`, and never within a gap."""
     fine = until - FINE_FOR
-    times = [*range(until, fine, -FINE_SECONDS), *range(fine, epoch.start, -COARSE_SECONDS), epoch.start]
+    times = {
+        *range(until, max(fine, epoch.start), -FINE_SECONDS),
+        *range(fine, epoch.start, -COARSE_SECONDS),
+        epoch.start,
+    }
     silent = gaps(cluster, until)
-    return sorted(at for at in set(times) if not any(start <= at < end for start, end in silent))
+    return sorted(at for at in times if not any(start <= at < end for start, end in silent))
 
 
 def reports(epoch: Epoch, cluster: str, until: int | None = None, zone: tzinfo | None = None) -> Iterator[Report]:
@@ -52,3 +62,47 @@ def reports(epoch: Epoch, cluster: str, until: int | None = None, zone: tzinfo |
         simulation.advance(at)
         yield take_report(simulation, since, zone)
         since = at
+
+
+def all_reports(state: Path, until: int) -> Iterator[tuple[str, Report]]:
+    """(cluster, report) of all clusters of a prepared folder, in the order of their times.
+
+    Each cluster is simulated by a process of its own, while the caller stores what came before. They end
+    with the generator. Raises RuntimeError where one of them fails.
+    """
+    epoch = load_epoch(state)
+    makers: list[subprocess.Popen[bytes]] = []
+    try:
+        for name in epoch.clusters:
+            argv = [sys.executable, "-m", "demo", "past", str(state.resolve()), name, str(until)]
+            root = Path(__file__).resolve().parent.parent
+            makers.append(subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=root))
+        streams = [_read_reports(name, maker) for name, maker in zip(epoch.clusters, makers, strict=True)]
+        yield from heapq.merge(*streams, key=lambda pair: pair[1].taken_at)
+    finally:
+        for maker in makers:
+            maker.kill()
+            maker.wait()
+            if maker.stdout:
+                maker.stdout.close()
+
+
+def write_reports(epoch: Epoch, cluster: str, until: int, out: BinaryIO) -> None:
+    """The other end of `all_reports`: pickles, since both ends are this project's own processes."""
+    for report in reports(epoch, cluster, until):
+        pickle.dump(report, out, pickle.HIGHEST_PROTOCOL)
+        out.flush()
+    pickle.dump(None, out)
+    out.flush()
+
+
+def _read_reports(cluster: str, maker: subprocess.Popen[bytes]) -> Iterator[tuple[str, Report]]:
+    assert maker.stdout is not None
+    while True:
+        try:
+            report = pickle.load(maker.stdout)
+        except (EOFError, pickle.UnpicklingError):
+            raise RuntimeError(f"the past of {cluster} ended early, exit code {maker.wait()}") from None
+        if report is None:
+            return
+        yield cluster, report

@@ -220,6 +220,8 @@ class Pool:
         self.freed = False
         """Something became free since the last round, so that all waiting jobs must be looked at."""
         self.last_round = 0
+        self._cut = False
+        """The last round did not look at all jobs: newcomers must not be looked at before those."""
         self._room_of = (-1, -1)
         self._last_room = (0, 0, 0, 0, 0, 0)
 
@@ -233,9 +235,12 @@ class Pool:
             self.freed = False
             candidates = self.waiting + candidates
             self.waiting = candidates
+            self._cut = False
             self._try_top(now, reservations, starts)
         else:
             self.waiting += candidates
+            if self._cut:
+                return starts
         hopeless: set[int] = set()
         """Shapes that fit nowhere in this round."""
         hopeless_outside: set[int] = set()
@@ -258,6 +263,7 @@ class Pool:
             if top is not None:
                 looked_at += 1
                 if looked_at > BACKFILL_DEPTH:
+                    self._cut = True
                     break
                 if now + job.walltime + RELEASE_SLACK > top.due:
                     if job.shape in hopeless_outside:

@@ -5,6 +5,7 @@ Nothing runs between questions: the simulations are moved to the present when so
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -27,12 +28,19 @@ CLIENT_SECONDS = 10.0
 MAX_REQUEST = 65536
 
 
-class Stopped(Exception):
-    """A signal asked for the end."""
+PARENT_CHECK_SECONDS = 2.0
 
 
-def run_server(state: Path, say: Callable[[str], None] = print) -> int:
-    """Serve until SIGTERM or SIGINT; says one line when the commands are answered. Returns an exit code."""
+class Stopped(BaseException):
+    """A signal asked for the end; no error, so that nothing but the main function takes it."""
+
+
+def run_server(state: Path, say: Callable[[str], None] = print, with_parent: bool = False) -> int:
+    """Serve until SIGTERM or SIGINT, or `with_parent` until the parent process is gone.
+
+    Says one line when the commands are answered. Returns an exit code.
+    """
+    parent = os.getppid()
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     try:
@@ -44,10 +52,13 @@ def run_server(state: Path, say: Callable[[str], None] = print) -> int:
         with _listen(state) as listener:
             try:
                 say(f"demo: {', '.join(simulations)} answer after {time.monotonic() - began:.1f} s")
-                while True:
-                    connection, _ = listener.accept()
-                    with connection:
-                        _serve_one(connection, simulations)
+                listener.settimeout(PARENT_CHECK_SECONDS if with_parent else None)
+                while not with_parent or os.getppid() == parent:
+                    with contextlib.suppress(TimeoutError):
+                        connection, _ = listener.accept()
+                        with connection:
+                            _serve_one(connection, simulations)
+                return 0
             finally:
                 (state / SOCKET).unlink(missing_ok=True)
     except Stopped:
@@ -89,7 +100,7 @@ def _serve_one(connection: socket.socket, simulations: dict[str, Simulation]) ->
         printed = answer(simulation, request["argv"], _zone(request.get("zone")))
         head = {"exit_code": printed.exit_code, "stdout": len(printed.stdout), "stderr": len(printed.stderr)}
         connection.sendall(json.dumps(head).encode() + b"\n" + printed.stdout + printed.stderr)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever one client sends, the others are served
         print(f"demo: a client was not answered: {error!r}", file=sys.stderr)
 
 
