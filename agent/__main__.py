@@ -58,8 +58,17 @@ def _serve(settings: AgentSettings) -> None:
 
 def _report(settings: AgentSettings) -> None:
     report = _taker(settings, _source(settings))()
-    json.dump(report_to_json(report), sys.stdout, ensure_ascii=True, indent=1)
-    sys.stdout.write("\n")
+    sys.stdout.write(_readable(report_to_json(report)))
+
+
+def _readable(document: Dict[str, Any]) -> str:
+    """JSON with one record a line: quick to make, and good for grep and diff."""
+    fields = []
+    for key, value in document.items():
+        rows = ",\n  ".join(map(json.dumps, value)) if isinstance(value, list) and value else ""
+        text = f"[\n  {rows}\n ]" if rows else json.dumps(value)
+        fields.append(f" {json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(fields) + "\n}\n"
 
 
 def _show(settings: AgentSettings) -> None:

@@ -138,13 +138,20 @@ def _running(report: Report) -> Table:
             job.state.value,
             job.cores,
             job.started_at,
-            job.walltime_used_seconds,
+            _used(job, report.taken_at),
             job.walltime_seconds,
             job.hosts,
         )
         for job in jobs
     ]
     return Table("running", columns, rows, f"{len(jobs)} running jobs, {sum(job.cores for job in jobs)} cores")
+
+
+def _used(job: Job, taken_at: float) -> Optional[int]:
+    """Walltime used, as the scheduler says, else as its start says."""
+    if job.walltime_used_seconds is not None or job.started_at is None:
+        return job.walltime_used_seconds
+    return max(0, int(taken_at) - job.started_at)
 
 
 def _queued(report: Report) -> Table:

@@ -103,7 +103,7 @@ def test_its_report_is_the_same(python, sample):
 def test_it_serves(python):
     sample = str(SAMPLES / "torque-6.1.3.h5" / "mixed")
     agent = subprocess.Popen(
-        [python, "-W", "error", "-m", "agent", *"serve --bind tcp://127.0.0.1:0 --replay".split(), sample],
+        [python, "-W", "error", "-m", "agent", "serve", "--bind", "tcp://127.0.0.1:0", "--replay", sample],
         cwd=ROOT,
         env=dict(os.environ),
         stderr=subprocess.PIPE,

@@ -72,6 +72,17 @@ def test_running_jobs():
     assert "n1:4 n2:4" in render_table(make_table("running", report()))
 
 
+def test_used_walltime_is_what_the_scheduler_says_else_since_the_start():
+    jobs = [
+        Job("1", JobState.RUNNING, "R", started_at=1, walltime_used_seconds=2),
+        Job("2", JobState.RUNNING, "R", started_at=2),
+        Job("3", JobState.RUNNING, "R", started_at=9),
+        Job("4", JobState.RUNNING, "R"),
+    ]
+    used = {row["id"]: row["walltime_used_seconds"] for row in rows("running", jobs=jobs)}
+    assert used == {"1": 2, "2": 3, "3": 0, "4": None}
+
+
 def test_queued_jobs_by_priority_then_age_held_last():
     assert [row["name"] for row in rows("queued")] == ["top", "first", "late", "held"]
     assert rows("queued")[0]["reason"] == "Not enough"
