@@ -4,7 +4,7 @@ For jobs and nodes this is the fallback where XML cannot be had. A value may hol
 keeps what the user typed; -1 changes nothing in that), so a user can forge whole records: their own job may end early
 and a job follow that does not exist. What betrays it is told as a warning (an id or an attribute that stands twice, a
 line like a header inside a value); one who takes care is not found out. For queues and server there is no other form,
-and no user's text in it. What the attributes mean is left to torque_records.
+and no user's text in it. What the attributes mean is left to torque_jobs and torque_nodes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from agent.errors import ParseError
 from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedServer
 from agent.parsers.blocks import Form, take_blocks
 from agent.parsers.notes import Notes
-from agent.parsers.torque_records import read_jobs, read_nodes, read_queues
+from agent.parsers.torque_jobs import read_jobs
+from agent.parsers.torque_nodes import read_nodes, read_queues
 from agent.parsers.values import printable
 
 _JOBS = Form("jobs of qstat -f", header="Job Id:", first="Job_Name", wraps=True)

@@ -3,7 +3,7 @@
 The server escapes what users type, so no record can be forged here, which the text allows. Control characters and
 bytes that are not UTF-8 pass through it, though, and would end an XML reader: they are replaced first. Records are cut
 out of the document and read one by one: a bad one does not spoil the others, and no DOCTYPE, so no entity, ever acts.
-There is no XML for queues and server. What the elements mean is left to torque_records.
+There is no XML for queues and server. What the elements mean is left to torque_jobs and torque_nodes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from xml.etree import ElementTree
 from agent.errors import ParseError
 from agent.parsers import ParsedJobs, ParsedNodes
 from agent.parsers.notes import Notes
-from agent.parsers.torque_records import read_jobs, read_nodes
+from agent.parsers.torque_jobs import read_jobs
+from agent.parsers.torque_nodes import read_nodes
 
 # XML 1.0 forbids them even escaped: what is a space becomes one, the others bytes that UTF-8 has not, and so U+FFFD.
 _SCRUB = bytes(

@@ -100,6 +100,12 @@ def test_a_record_that_cannot_be_read_is_left_out(record: Any) -> None:
     assert len(parsed.warnings) == 1
 
 
+def test_a_later_version_s_document_is_refused() -> None:
+    later = a_job(cpus={"set": True, "infinite": False, "number": 4}, job_state=["RUNNING"])
+    with pytest.raises(ParseError, match=r"none of its records could be read; the first: .*its job_state is"):
+        parse(later, later)
+
+
 def test_fields_of_other_types_are_not_told() -> None:
     names = ["name", "user_name", "partition", "account", "dependency", "node_count", "time_limit", "priority", "wckey"]
     odd: Dict[str, Any] = {name: [1] for name in names}

@@ -1,7 +1,7 @@
-"""What TORQUE's attributes mean: records from names and values, in whichever format they were printed.
+"""What TORQUE's job attributes mean: jobs from names and values, in whichever format they were printed.
 
-TORQUE 2.5 and 6.1 differ here and there (exec_host, a node's jobs, the order inside a node's status); both are read
-everywhere. Finding names and values in an output is left to torque_xml and torque_text.
+TORQUE 2.5 and 6.1 write exec_host differently; both are read everywhere. Finding names and values in an output is left
+to torque_xml and torque_text, nodes and queues to torque_nodes.
 """
 
 from __future__ import annotations
@@ -10,26 +10,17 @@ import re
 from datetime import tzinfo
 from typing import Dict, Iterable, Mapping, Optional, Tuple
 
-from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues
+from agent.parsers import ParsedJobs
 from agent.parsers.notes import Notes
 from agent.parsers.values import Remembered, parse_bytes, parse_integer, parse_seconds, printable, remembered_times
-from agent.report import Array, Job, Node, Queue
-from agent.states import (
-    HOLDS_CORES,
-    IS_PENDING,
-    TORQUE_JOB_STATES,
-    TORQUE_NODE_STATES,
-    JobState,
-    NodeState,
-    occupied,
-    worst,
-)
+from agent.report import Array, Job
+from agent.states import HOLDS_CORES, IS_PENDING, TORQUE_JOB_STATES, JobState
 
 Attributes = Mapping[str, str]
 Records = Iterable[Tuple[str, Attributes]]
 
 # 48226[3].tq01.grid.example; the server's name can be switched off
-_ID = re.compile(r"(\d{1,18})(?:\[(\d{0,18})\])?(\.[\w.-]+)?\Z")
+JOB_ID = re.compile(r"(\d{1,18})(?:\[(\d{0,18})\])?(\.[\w.-]+)?\Z")
 _COUNT = re.compile(r"\d{1,7}\Z")
 _RANGE = re.compile(r"(\d{1,7})(?:-(\d{1,7}))?\Z")
 
@@ -43,7 +34,7 @@ def read_jobs(records: Records, zone: tzinfo, notes: Notes) -> ParsedJobs:
     jobs: Dict[str, Job] = {}
     arrays: Dict[str, Array] = {}
     for name, attributes in records:
-        identity = _ID.match(name)
+        identity = JOB_ID.match(name)
         letter, owner = attributes.get("job_state", "").strip(), attributes.get("Job_Owner", "").strip()
         if not (identity and letter and owner):
             reason = "that is no job id" if not identity else f"it has no {'Job_Owner' if letter else 'job_state'}"
@@ -59,59 +50,6 @@ def read_jobs(records: Records, zone: tzinfo, notes: Notes) -> ParsedJobs:
                 notes.leave_out(name, str(problem))
     notes.add_unreadable(reader.conversions)
     return ParsedJobs(list(jobs.values()), list(arrays.values()), notes.warnings(), notes.complete)
-
-
-def read_nodes(records: Records, notes: Notes) -> ParsedNodes:
-    """All records of one pbsnodes as nodes; what cannot be read goes to `notes`."""
-    nodes: Dict[str, Node] = {}
-    for name, attributes in records:
-        try:
-            node = _node(name, attributes, notes)
-        except ValueError as problem:
-            notes.leave_out(name, str(problem))
-            continue
-        if node.name in nodes:
-            notes.add("this node is listed twice; the first record counts", name)
-        else:
-            nodes[node.name] = node
-    return ParsedNodes(list(nodes.values()), notes.warnings(), notes.complete)
-
-
-def read_queues(records: Records, notes: Notes) -> ParsedQueues:
-    """All records of `qstat -Q -f` as queues; what cannot be read goes to `notes`."""
-    queues = []
-    for name, attributes in records:
-        kind = attributes.get("queue_type", "").strip().lower()[:1]
-        if kind not in _QUEUE_TYPES:
-            notes.leave_out(name, f"its queue_type is {attributes.get('queue_type', '')[:40]!r}")
-            continue
-        counts = dict(_STATE_COUNT.findall(attributes.get("state_count", "")))
-        queues.append(
-            Queue(
-                name=printable(name),
-                type=_QUEUE_TYPES[kind],
-                enabled=_BOOLEANS.get(attributes.get("enabled", "").strip().lower()),
-                started=_BOOLEANS.get(attributes.get("started", "").strip().lower()),
-                priority=parse_integer(attributes.get("Priority")),
-                max_walltime_seconds=parse_seconds(attributes.get("resources_max.walltime")),
-                jobs={state.value: int(counts[word]) for word, state in _COUNTED.items() if word in counts},
-            )
-        )
-    return ParsedQueues(queues, notes.warnings(), notes.complete)
-
-
-_QUEUE_TYPES = {"e": "execution", "r": "routing"}
-_BOOLEANS = {"true": True, "false": False}
-_STATE_COUNT = re.compile(r"(\w+):(\d{1,9})")
-_COUNTED = {
-    "Transit": JobState.TRANSITING,
-    "Queued": JobState.QUEUED,
-    "Held": JobState.HELD,
-    "Waiting": JobState.WAITING,
-    "Running": JobState.RUNNING,  # suspended ones are counted here
-    "Exiting": JobState.EXITING,
-    "Complete": JobState.FINISHED,
-}
 
 
 class _JobReader:
@@ -163,8 +101,8 @@ class _JobReader:
             name=printable(get("Job_Name", "")),
             user=_user(attributes),
             queue=printable(get("queue", "")),
-            group=_text(attributes, "egroup"),
-            account=_text(attributes, "Account_Name"),
+            group=told(attributes, "egroup"),
+            account=told(attributes, "Account_Name"),
             array_id=f"{identity[1]}[]{identity[3] or ''}" if identity[2] else None,
             array_index=identity[2],
             cores=cores,
@@ -183,9 +121,9 @@ class _JobReader:
             ended_at=self._convert(self.times, get("comp_time" if given else "mtime")) if ended else None,
             exit_status=None if pending else self._convert(self.integers, get("exit_status")),
             priority=self._convert(self.integers, get("Priority")),
-            comment=_text(attributes, "comment"),
+            comment=told(attributes, "comment"),
             hold=_hold(get("Hold_Types", "")),
-            depends_on=_text(attributes, "depend"),
+            depends_on=told(attributes, "depend"),
             hosts=given if state in HOLDS_CORES else {},
         )
 
@@ -194,7 +132,8 @@ class _JobReader:
         for key, times in (("mem", 1), ("pmem", cores), ("vmem", 1), ("pvmem", cores)):
             asked = self._convert(self.sizes, attributes.get(f"Resource_List.{key}"))
             if asked is not None:
-                return asked * max(1, times)
+                whole = asked * max(1, times)
+                return whole if whole < 2**63 else None
         return None
 
     @staticmethod
@@ -202,13 +141,14 @@ class _JobReader:
         return conversion[text] if text and not text.isspace() else None
 
 
-def _text(attributes: Attributes, key: str) -> Optional[str]:
+def told(attributes: Attributes, key: str) -> Optional[str]:
+    """An attribute as printable text; None where it is absent or blank."""
     return printable(attributes.get(key, "").strip()) or None
 
 
 def _user(attributes: Attributes) -> str:
     owner = attributes["Job_Owner"].strip()
-    return _text(attributes, "euser") or printable(owner.rpartition("@")[0] or owner)
+    return told(attributes, "euser") or printable(owner.rpartition("@")[0] or owner)
 
 
 def _hold(text: str) -> Optional[str]:
@@ -249,7 +189,7 @@ def _count(text: Optional[str]) -> int:
 def _tasks(request: str) -> Optional[int]:
     """`0,3,5-9,100-104%5` -> 12, as the array was submitted; None where that is not told."""
     try:
-        return sum(map(_width, request.partition("%")[0].split(",")))
+        return sum(map(slots_in, request.partition("%")[0].split(",")))
     except ValueError:
         return None
 
@@ -261,84 +201,13 @@ def _slots_by_node(exec_host: str) -> Dict[str, int]:
         node, _, slots = part.partition("/")
         if not node or node != printable(node):
             raise ValueError(f"its exec_host {exec_host[:80]!r} is unreadable")
-        nodes[node] = nodes.get(node, 0) + sum(map(_width, slots.split(",")))
+        nodes[node] = nodes.get(node, 0) + sum(map(slots_in, slots.split(",")))
     return nodes
 
 
-def _slots_by_job(jobs: str) -> Dict[str, int]:
-    """A node's `0-3/ID,8-9,12-13/ID2` (6.1) or `0/ID, 1/ID` (2.5) -> job id: slots. ValueError if it is neither."""
-    slots: Dict[str, int] = {}
-    pending = 0
-    for piece in jobs.split(",") if jobs.strip() else ():
-        numbers, slash, job = piece.partition("/")
-        pending += _width(numbers)
-        if slash:
-            slots[job.strip()] = slots.get(job.strip(), 0) + pending
-            pending = 0
-    if pending or not all(map(_ID.match, slots)):
-        raise ValueError(f"its jobs {jobs[:80]!r} are unreadable")
-    return slots
-
-
-def _width(piece: str) -> int:
-    """`8-9` -> 2, `3` -> 1. ValueError for anything else."""
+def slots_in(piece: str) -> int:
+    """How many a range means: `8-9` -> 2, `3` -> 1. ValueError for anything else."""
     match = _RANGE.match(piece.strip())
     if not match or int(match[2] or match[1]) < int(match[1]):
         raise ValueError(f"{piece[:40]!r} is no range of numbers")
     return int(match[2] or match[1]) - int(match[1]) + 1
-
-
-def _node(name: str, attributes: Attributes, notes: Notes) -> Node:
-    """Raises ValueError where its state or its jobs cannot be read."""
-    words = [word.strip() for word in attributes.get("state", "").split(",") if word.strip()]
-    if not words or not name:
-        raise ValueError(f"it has no {'name' if words else 'state'}")
-    for word in words:
-        if word not in TORQUE_NODE_STATES:
-            notes.add(f"node state {word[:40]!r} is unknown")
-    cores = parse_integer(attributes.get("np"))
-    slots = _slots_by_job(attributes.get("jobs", ""))
-    cores_used = sum(slots.values())
-    state = worst(TORQUE_NODE_STATES.get(word, NodeState.UNKNOWN) for word in words)
-    status = attributes.get("status", "")
-    total, available = (parse_bytes(_of_status(status, key)) for key in ("totmem", "availmem"))
-    load = _of_status(status, "loadave")
-    return Node(
-        name=printable(name),
-        state=occupied(state, cores or 0, cores_used),
-        native_state=printable(",".join(words)),
-        cores=cores,
-        cores_used=cores_used,
-        gpus=parse_integer(attributes.get("gpus", "0")),  # 6.1 leaves it out where there is none
-        memory_bytes=parse_bytes(_of_status(status, "physmem")),
-        memory_used_bytes=None if total is None or available is None else max(0, total - available),
-        load=float(load) if load and _LOAD.match(load) else None,
-        jobs=tuple(slots),
-        properties=tuple(
-            printable(word.strip()) for word in attributes.get("properties", "").split(",") if word.strip()
-        ),
-        comment=_text(attributes, "note") or _message(status),
-    )
-
-
-_LOAD = re.compile(r"\d{1,7}(?:\.\d{1,7})?\Z")
-_STATUS = {key: re.compile(rf"(?:\A|,){key}=([^,]*)") for key in ("totmem", "availmem", "physmem", "loadave")}
-# A health check's words, in which commas and equals signs may stand, up to a key that mom reports
-_MESSAGE = re.compile(
-    r"(?:\A|,)message=(.*?)(?:,(?:gres|netload|size|state|varattr|jobs|loadave|ncpus|physmem|cpuclock)=|\Z)", re.DOTALL
-)
-
-
-def _of_status(status: str, key: str) -> Optional[str]:
-    """One figure of a node's status line; None where it has none.
-
-    The health check's message, in which anything may stand, comes after the figures in 6.1 and before them in 2.5,
-    whose line begins with rectime: so the first of several counts, or the last.
-    """
-    found = _STATUS[key].findall(status)
-    return str(found[-1] if status.startswith("rectime=") else found[0]) if found else None
-
-
-def _message(status: str) -> Optional[str]:
-    match = _MESSAGE.search(status)
-    return printable(match[1].strip()) or None if match else None
