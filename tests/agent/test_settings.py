@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import agent
 from agent.errors import SettingsError
 from agent.settings import OPTIONS, AgentSettings, build_parser, load_settings
 
@@ -81,6 +82,13 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
         load_settings(arguments, {})
     assert caught.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+def test_every_option_is_documented():
+    text = (Path(agent.__file__).parent / "README.md").read_text(encoding="utf-8")
+    for option in OPTIONS:
+        assert f"`{option.flag}" in text, option.flag
+        assert option.variable in text or option.field in ("state", "client")
 
 
 def test_every_option_is_a_field_with_help():
