@@ -22,8 +22,8 @@ from demo.clusters import DAY, HOUR
 from demo.direct import take_report
 from demo.state import Epoch, load_epoch
 
-COARSE_SECONDS, FINE_SECONDS, FINE_FOR = 4 * HOUR, HOUR, 36 * HOUR
-"""Reports are hours apart, so that a month is stored in seconds; of the last day and a half there are more."""
+COARSE_SECONDS, FINE_SECONDS, FINE_FOR = 6 * HOUR, HOUR, 24 * HOUR
+"""Reports are hours apart, so that a month is stored in seconds; of the last day there are more."""
 
 _SILENT = {
     "certainty": ((20.2, 9.0),),

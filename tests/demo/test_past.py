@@ -11,7 +11,7 @@ from agent.report import Report
 from agent.states import HOLDS_CORES, JobState
 from demo.clusters import DAY, HOUR
 from demo.direct import take_report
-from demo.past import all_reports, gaps, report_times, reports
+from demo.past import COARSE_SECONDS, all_reports, gaps, report_times, reports
 from demo.state import Epoch, prepare
 
 START = 1_795_392_000
@@ -84,14 +84,14 @@ def test_reports_are_closer_together_towards_the_end_and_leave_out_the_gaps() ->
     times = report_times(epoch, "biox3", until)
     assert times[0] == START and times[-1] == until
     steps = [b - a for a, b in pairwise(times)]
-    assert steps[-1] == HOUR and steps[1] <= 4 * HOUR
+    assert steps[-1] == HOUR and steps[1] <= COARSE_SECONDS
     silent = gaps("biox3", until)
     assert len(silent) == 3
     for begin, end in silent:
         assert begin < end
         assert not [at for at in times if begin <= at < end]
-        assert [at for at in times if begin - 5 * HOUR <= at < begin]
-        assert [at for at in times if end <= at < end + 5 * HOUR]
+        assert [at for at in times if begin - COARSE_SECONDS <= at < begin]
+        assert [at for at in times if end <= at < end + COARSE_SECONDS]
     assert max(steps) > 17 * HOUR
 
 
