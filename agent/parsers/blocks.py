@@ -11,22 +11,12 @@ no header can be.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Tuple
+from collections import Counter
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Set, Tuple
 
 from agent.errors import ParseError
 from agent.parsers.notes import Notes
-
-
-@dataclass(frozen=True)
-class Block:
-    """One record as it was printed."""
-
-    name: str
-    """What follows the header's word; for nodes the header itself."""
-    attributes: Dict[str, str]
-    doubtful: Tuple[str, ...] = ()
-    """What shows that a value holds line breaks that imitate the form, in words."""
 
 
 @dataclass(frozen=True)
@@ -45,77 +35,58 @@ class Form:
     """Of an attribute that stands twice, take the last: where what users type comes before all the rest."""
 
 
-@dataclass
-class Blocks:
-    """All blocks of one output."""
-
-    blocks: List[Block] = field(default_factory=list)
-    cut: str = ""
-    """Name of the last record where it was left out because the output ends inside it; else empty."""
-    stray: int = 0
-    """Number of characters before the first block."""
-    doubles: List[str] = field(default_factory=list)
-    """Names of doubtful blocks that were left out because another block of that name is not doubtful."""
-
-
-def parse_blocks(raw: bytes, form: Form) -> Blocks:
-    """Read one output's blocks, in the order they were printed.
+def take_blocks(raw: bytes, form: Form, notes: Notes) -> Iterator[Tuple[str, Dict[str, str]]]:
+    """Names and attributes of one output's blocks, in the order they were printed; what is wrong goes to `notes`.
 
     `raw` is the output as it came; empty or blank output gives no blocks. Every block ends with an empty line, so an
     output without one at its end was cut: its last block is left out and named. Raises ParseError where the output is
-    not blank and has no block at all.
+    not blank and has no whole block at all.
     """
+    if not raw or raw.isspace():
+        return
+    size, raw = len(raw), b"\n" + raw
     if form.wraps:
         raw = raw.replace(b"\n\t", b"")
     text = raw.decode("utf-8", "replace")
-    if not text.strip():
-        return Blocks()
+    del raw  # listings are large
     header = re.escape(form.header) + "[ \\t]+" if form.header else ""
     head = rf"\n{header}(\S[^\n]*)\n(?=[ \t]+{form.first} = )"
-    text = "\n" + text
     first = re.search(head, text)
     if not first:
-        raise ParseError(f"expected {form.what}, got {len(raw)} bytes that hold none: {_excerpt(text)}")
+        raise ParseError(f"expected {form.what}, got {size} bytes that hold none: {text.strip()[:80]!a}")
     # The first header may follow a warning that the client printed; every other one stands after an empty line.
     starts = [first, *re.compile(r"\n" + head).finditer(text, first.end())]
-    read = Blocks(stray=len(text[: starts[0].start()].strip()))
     ends = [start.start() for start in starts[1:]] + [len(text)]
-    for start, end in zip(starts, ends):
-        name = start.group(1).strip()
-        if end == len(text) and not text.endswith("\n\n"):
-            read.cut = name
-        else:
-            read.blocks.append(_block(name, text[start.end() : end], form))
-    sound = {block.name for block in read.blocks if not block.doubtful}
-    read.doubles = [block.name for block in read.blocks if block.doubtful and block.name in sound]
-    if read.doubles:
-        read.blocks = [block for block in read.blocks if not block.doubtful or block.name not in sound]
-    return read
+    places = [(start[1].strip(), start.end(), end) for start, end in zip(starts, ends)]
+    cut = "" if text.endswith("\n\n") else places.pop()[0]
+    if not places:
+        raise ParseError(f"expected {form.what}, got {size} bytes that end inside the first one")
+    stray = len(text[: first.start()].strip())
+    if stray:
+        notes.add(f"{stray} characters stand before the first record")
+    sound = _sound_doubles(text, places, form)
+    for name, start, end in places:
+        attributes, doubts = _block(text[start:end], form)
+        if doubts and name in sound:
+            notes.add(
+                "the record that holds line breaks inside a value does not count: there is another of this name", name
+            )
+            continue
+        for doubt in doubts:
+            notes.add(f"a value holds line breaks: {doubt}", name)
+        yield name, attributes
+    if cut:
+        notes.leave_out(cut, "the output ends inside it")
 
 
-def take_blocks(raw: bytes, form: Form, notes: Notes) -> Iterator[Tuple[str, Dict[str, str]]]:
-    """The same as names and attributes, with everything that is wrong with the form told in `notes`.
-
-    Raises ParseError where parse_blocks does, and where not even the first block is whole.
-    """
-    read = parse_blocks(raw, form)
-    if read.stray:
-        notes.add(f"{read.stray} characters stand before the first record")
-    for name in read.doubles:
-        notes.add(
-            "the record that holds line breaks inside a value does not count: there is another of this name", name
-        )
-    for block in read.blocks:
-        for doubt in block.doubtful:
-            notes.add(f"a value holds line breaks: {doubt}", block.name)
-        yield block.name, block.attributes
-    if read.cut:
-        notes.leave_out(read.cut, "the output ends inside it")
-        if not read.blocks:
-            raise ParseError(f"expected {form.what}, got {len(raw)} bytes that end inside the first one")
+def _sound_doubles(text: str, places: List[Tuple[str, int, int]], form: Form) -> Set[str]:
+    """The names that stand twice and at least once without a doubt."""
+    counts = Counter(name for name, _, _ in places)
+    return {name for name, start, end in places if counts[name] > 1 and not _block(text[start:end], form)[1]}
 
 
-def _block(name: str, body: str, form: Form) -> Block:
+def _block(body: str, form: Form) -> Tuple[Dict[str, str], List[str]]:
+    """Its attributes, and what shows that a value holds line breaks that imitate the form."""
     attributes: Dict[str, str] = {}
     doubtful: List[str] = []
     more: List[str] = []
@@ -139,11 +110,7 @@ def _block(name: str, body: str, form: Form) -> Block:
     if more:
         attributes[key] = "\n".join([attributes.get(key, ""), *more])
     attributes.pop("", None)
-    return Block(name, attributes, tuple(doubtful))
+    return attributes, doubtful
 
 
 _IS_NAME = re.compile(r"[A-Za-z_][\w.-]*\Z").match
-
-
-def _excerpt(text: str) -> str:
-    return ascii(text.strip()[:80])
