@@ -32,7 +32,8 @@ _MIB = 1 << 20
 
 _TASKS = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?\Z")
 # gpu:a100:2(IDX:0-1) · gres:gpu:2 · gres/gpu=4 · gpu
-_GPUS = re.compile(r"(?:gres[:/])?gpu(?:[:=][A-Za-z][\w.-]*)?(?:[:=](\d{1,6}))?(?:\([^)]*\))?\Z")
+_GPUS = re.compile(r"(?:gres[:/])?gpu(?:[:=][A-Za-z][\w.-]*)?(?:[:=](\d{1,6}))?\Z")
+_IN_BRACKETS = re.compile(r"\([^()]*\)")
 
 
 def read_job(record: Record, notes: Notes) -> Job:
@@ -195,7 +196,7 @@ def _gpus(record: Record, resources: str) -> int:
 
 def _count_gpus(gres: str) -> int:
     """`gpu:a100:4(S:0-1),gpu:v100:2` -> 6; a mere `gpu` is one. Other kinds of resources do not count."""
-    matches = (_GPUS.match(part) for part in re.split(r",(?![^(]*\))", gres))
+    matches = (_GPUS.match(part) for part in _IN_BRACKETS.sub("", gres).split(","))
     return sum(int(match[1] or 1) for match in matches if match)
 
 

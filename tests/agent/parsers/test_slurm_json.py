@@ -175,6 +175,7 @@ def test_a_running_task_has_its_array_s_name() -> None:
         ({"tres_per_node": "gres:gpu:2", "node_count": 3}, 6),
         ({"tres_per_task": "gres:gpu:1", "tasks": 8}, 8),
         ({"tres_per_node": "gres:gpu"}, 1),
+        ({"gres_detail": ["gpu:a100:2(IDX:0,3),gpu:v100:1(IDX:1,2)"]}, 3),
         ({"tres_alloc_str": "cpu=4,mem=8G,gres/gpu=2,gres/gpu:a100=2"}, 2),
         ({"tres_per_node": "gres:craynetwork:4"}, 0),
         ({}, 0),
