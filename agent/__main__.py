@@ -13,8 +13,9 @@ from agent.commands import Limits
 from agent.diagnose import with_diagnosis
 from agent.errors import AgentError, SettingsError
 from agent.keys import load_public, load_secret, make_keys
+from agent.live import LiveSource
 from agent.log import start_logging
-from agent.probe import LiveSource, live_source, take_report
+from agent.probe import take_report
 from agent.recorder import record
 from agent.recording import Choice, Replay
 from agent.report import Report
@@ -22,7 +23,7 @@ from agent.server import Stop, serve
 from agent.settings import AgentSettings, load_settings
 from agent.tables import make_table, render_table, safe_text, table_to_json
 from agent.wire import report_to_json
-from agent.zones import local_zone_name
+from agent.zones import local_zone_name, zone_named
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -121,7 +122,7 @@ def _source(settings: AgentSettings, stop_fd: Optional[int] = None) -> Union[Liv
     # A recording is read elsewhere, so its times must be in a zone that has a name.
     zone = settings.timezone or (local_zone_name() if settings.command == "record" else None)
     limits = Limits(settings.timeout, settings.max_output, settings.path, zone, stop_fd)
-    return live_source(limits, zone, settings.scheduler, settings.format)
+    return LiveSource(limits, zone_named(zone), settings.scheduler, settings.format)
 
 
 def _taker(settings: AgentSettings, source: Union[LiveSource, Replay]) -> Callable[[], Report]:

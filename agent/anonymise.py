@@ -16,7 +16,8 @@ from xml.sax.saxutils import escape, unescape
 from agent.dialects import JOBS, NODES, QUEUES, SERVER
 from agent.errors import ParseError
 from agent.parsers import openpbs_json, openpbs_text
-from agent.parsers.blocks import Form, parse_blocks
+from agent.parsers.blocks import Form, take_blocks
+from agent.parsers.notes import Notes
 from agent.pseudonyms import Pseudonyms
 from agent.vocabulary import ATTRIBUTE_RULES, EMPTY, HOST, NAME, RESOURCE_PREFIXES, WORDS
 
@@ -56,8 +57,7 @@ def _records(kind: str, query: str, raw: bytes) -> Iterator[Record]:
     form = replace(
         _FORMS[query], wraps=kind == "torque" and query != NODES, last_counts=kind == "slurm" and query == JOBS
     )
-    for block in parse_blocks(raw, form).blocks:
-        yield block.name, block.attributes
+    yield from take_blocks(raw, form, Notes(""))
 
 
 # Text

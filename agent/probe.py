@@ -1,26 +1,24 @@
 """One report: asks a source the dialect's queries, parses, judges failures, and assembles.
 
-A source is a live cluster (LiveSource here) or a folder of recorded outputs (recording.Replay). A
-failed job listing is an error; whatever else fails becomes a warning in a report that stands without it.
+A source is a live cluster (live.LiveSource) or a folder of recorded outputs (recording.Replay). A failed
+job listing is an error; whatever else fails becomes a warning in a report that stands without it.
 """
 
 from __future__ import annotations
 
 import shlex
-import socket
 from collections import Counter
 from dataclasses import replace
 from datetime import tzinfo
 from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple
 
-from agent import __version__, commands, dialects
-from agent.commands import Limits, Output
+from agent import __version__
+from agent.commands import Output
 from agent.dialects import JOBS, NODES, QUEUES, SERVER, Alternative
 from agent.errors import AgentError, CommandError, CommandMissing, CommandTimeout, ParseError
 from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedServer
 from agent.report import Job, Node, Report, Scheduler, Warning
 from agent.states import HOLDS_CORES, JobState, NodeState, occupied
-from agent.zones import zone_named
 
 _WORDS = 400
 """Characters of a command's standard error that go into a message."""
@@ -39,7 +37,14 @@ class Source(Protocol):
 
     @property
     def server(self) -> str:
-        """A name where the server does not tell its own."""
+        """The server's name where it does not tell it itself; empty if unknown."""
+
+    @property
+    def place(self) -> str:
+        """A name for the cluster where the server has none: that of this host, or of the folder."""
+
+    def learn(self, version: str, server: str) -> None:
+        """What the server has told of itself, for reports in which it does not answer."""
 
     def next_report(self) -> None:
         """A new report begins."""
@@ -49,88 +54,6 @@ class Source(Protocol):
 
         Raises CommandMissing, CommandTimeout, OutputTooLarge; a failed command is returned as it ended.
         """
-
-
-class LiveSource:
-    """Asks this host's scheduler commands; remembers what it has found out about them."""
-
-    version = ""
-
-    def __init__(
-        self, limits: Limits, zone: tzinfo, scheduler: Optional[str] = None, format_: Optional[str] = None
-    ) -> None:
-        self.limits = limits
-        self.zone = zone
-        self.format = format_
-        self.server = socket.gethostname()
-        self._kind = scheduler
-        self._accepted: Dict[str, Alternative] = {}
-
-    @property
-    def known_kind(self) -> Optional[str]:
-        """The kind, if it is known already."""
-        return self._kind
-
-    @property
-    def kind(self) -> str:
-        if self._kind is None:
-            self._kind = detect(self.limits)
-        return self._kind
-
-    def next_report(self) -> None:
-        """Nothing to do: each command is run anew."""
-
-    def fetch(self, query: str) -> Tuple[Alternative, Output, tzinfo]:
-        ways = dialects.alternatives(self.kind, query, self.format)
-        known = self._accepted.get(query)
-        refused: Optional[Tuple[Alternative, Output, tzinfo]] = None
-        missing: Optional[CommandMissing] = None
-        # What was accepted before comes first; if it no longer is, all are tried, best first.
-        for way in [known, *ways] if known else ways:
-            try:
-                output = commands.run(way.argv, self.limits)
-            except CommandMissing as error:
-                missing = missing or error
-                continue
-            if dialects.is_refusal(output.exit_code, output.stdout, output.stderr):
-                refused = refused or (way, output, self.zone)
-                continue
-            self._accepted[query] = way
-            return way, output, self.zone
-        self._accepted.pop(query, None)
-        if refused is not None:
-            return refused
-        assert missing is not None
-        raise missing
-
-    def run(self, way: Alternative) -> Output:
-        """Run exactly this command."""
-        return commands.run(way.argv, self.limits)
-
-
-def detect(limits: Limits) -> str:
-    """Which scheduler's commands are installed; raises CommandMissing or CommandError."""
-    try:
-        output = commands.run(dialects.VERSION_COMMAND, limits)
-    except CommandMissing as error:
-        if commands.find("squeue", limits.path):
-            return "slurm"  # without the wrappers: squeue and sinfo can be read too
-        raise error
-    kind = dialects.kind_from_version(f"{output.stdout[:4096].decode('utf-8', 'replace')}\n{output.stderr}")
-    if kind is None:
-        file = commands.find("qstat", limits.path)
-        if file is not None:
-            with open(file, "rb") as script:  # noqa: PTH123
-                kind = dialects.kind_from_script(script.read(4096))
-    if kind is None:
-        raise CommandError(
-            f"`{output.command}` tells of none of {', '.join(dialects.DIALECTS)}; say which it is with --scheduler. "
-            f"It printed: {_words(output.stderr or output.stdout.decode('utf-8', 'replace')) or 'nothing'}",
-            output.command,
-            output.exit_code,
-            output.stderr,
-        )
-    return kind
 
 
 def take_report(source: Source, cluster: Optional[str] = None) -> Report:
@@ -145,10 +68,11 @@ def take_report(source: Source, cluster: Optional[str] = None) -> Report:
     if jobs.complete:
         counted = count_cores_used(nodes.nodes, jobs.jobs)
     probe.warnings += check_visible(jobs, queues) + check_hosts(jobs.jobs, counted)
-    name = server.name or source.server
+    if server.name:
+        source.learn(server.version, server.name)
     return Report(
-        cluster=cluster or name or source.kind,
-        scheduler=Scheduler(source.kind, server.version or source.version, name),
+        cluster=cluster or source.server or source.place,
+        scheduler=Scheduler(source.kind, source.version, source.server),
         taken_at=probe.taken_at,
         query_seconds=probe.seconds,
         jobs=jobs.jobs,
@@ -211,10 +135,10 @@ class _Probe:
         except ParseError as error:
             if not output.stderr.strip():
                 raise
-            raise ParseError(f"{error}; on standard error it said: {_words(output.stderr)}") from None
+            raise ParseError(f"{error}; on standard error it said: {short(output.stderr)}") from None
         self.taken_at = max(self.taken_at, output.finished_at)
         if output.stderr.strip():
-            self._warn(output.command, f"printed on standard error: {_words(output.stderr)}")
+            self._warn(output.command, f"printed on standard error: {short(output.stderr)}")
         self.warnings += parsed.warnings
         if not getattr(parsed, "complete", True):
             self.partial.append(query)
@@ -235,7 +159,7 @@ def judge(way: Alternative, output: Output) -> None:
     some exit codes mean that there is nothing to list; words without any output are a failure too.
     """
     silent = not output.stdout.strip()
-    words = _words(output.stderr)
+    words = short(output.stderr)
     if output.exit_code == 0 and not (silent and words):
         return
     if output.exit_code in way.idle_exits and silent and not words:
@@ -313,14 +237,7 @@ def check_hosts(jobs: Sequence[Job], nodes: Sequence[Node]) -> List[Warning]:
     return [Warning(NODES, f"{len(strange)} hosts of running jobs are not in the node listing: {some}")]
 
 
-def live_source(
-    limits: Limits, timezone: Optional[str], scheduler: Optional[str], format_: Optional[str]
-) -> LiveSource:
-    """A source that asks this host's commands, with times in `timezone` (None: the host's own)."""
-    return LiveSource(limits, zone_named(timezone), scheduler, format_)
-
-
-def _words(stderr: str) -> str:
-    """Standard error as one short line."""
+def short(stderr: str) -> str:
+    """What a command printed on standard error, as one short line for a message."""
     line = " ".join(stderr.split())
     return line if len(line) <= _WORDS else line[: _WORDS - 1] + "…"

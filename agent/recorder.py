@@ -9,7 +9,7 @@ from agent.anonymise import anonymise
 from agent.commands import Output
 from agent.dialects import DIAGNOSES, JOBS, QUERIES, Alternative, alternatives
 from agent.errors import AgentError, CommandError, CommandMissing, SettingsError
-from agent.probe import LiveSource
+from agent.live import LiveSource
 from agent.pseudonyms import Pseudonyms
 from agent.recording import Replay, prepare_folder, write_recording
 from agent.settings import AgentSettings

@@ -70,6 +70,7 @@ class Replay:
     def __init__(self, folder: Path, choice: Choice = Choice()) -> None:
         self.folder = folder
         self.choice = choice
+        self.version = self.server = ""
         self._entries: List[_Entry] = []
         polls = _polls(folder)
         if choice.poll is not None:
@@ -79,6 +80,15 @@ class Replay:
         self._polls = [polls[number] for number in sorted(polls)]
         self._position = -1
         self._open(0)
+
+    @property
+    def place(self) -> str:
+        """The folder's name, for a cluster whose name was not recorded."""
+        return self.folder.resolve().name
+
+    def learn(self, version: str, server: str) -> None:
+        """What a recorded server tells of itself wins over the manifest."""
+        self.version, self.server = version or self.version, server
 
     @property
     def polls(self) -> int:

@@ -10,8 +10,9 @@ import pytest
 from agent.commands import Limits, Output
 from agent.dialects import DIALECTS, JOBS, QUERIES, alternatives, kind_from_script, kind_from_version
 from agent.errors import CommandError, CommandMissing, CommandTimeout, OutputTooLarge, ParseError, SettingsError
+from agent.live import LiveSource, detect
 from agent.parsers import ParsedJobs, ParsedQueues
-from agent.probe import LiveSource, check_hosts, check_visible, count_cores_used, detect, judge, take_report
+from agent.probe import check_hosts, check_visible, count_cores_used, judge, take_report
 from agent.report import Array, Job, Node, Queue
 from agent.states import HOLDS_CORES, JobState, NodeState
 from tests.agent.fake_commands import FakeCommands, fake_cluster, plain_tools
@@ -227,6 +228,18 @@ def test_a_failure_beside_good_jobs_is_a_warning(commands, command, part):
     ]
     assert report.partial == (() if part == "server" else (part,))
     assert getattr(report, part, []) == [] or part == "server"
+
+
+def test_a_cluster_keeps_its_name_when_its_server_does_not_tell_it(commands):
+    live = source(commands)
+    before = take_report(live)
+    commands.on("qstat -B -f", stderr="no route to host\n", exit_code=1)
+    after = take_report(live)
+    assert after.scheduler == before.scheduler
+    assert after.cluster == before.cluster == "pbs01"
+    unknown = take_report(source(commands))
+    assert unknown.scheduler.server == ""
+    assert unknown.cluster == live.place
 
 
 def test_pbsnodes_is_not_there(commands):

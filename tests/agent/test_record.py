@@ -12,7 +12,8 @@ import pytest
 
 from agent.commands import Limits
 from agent.errors import RecordingError
-from agent.probe import LiveSource, take_report
+from agent.live import LiveSource
+from agent.probe import take_report
 from agent.pseudonyms import Pseudonyms
 from agent.recorder import record
 from agent.recording import Choice, Replay
