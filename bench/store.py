@@ -13,18 +13,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import func, select, text
-
 from agent.probe import take_report
 from agent.recording import Choice, Replay
 from agent.report import Job, Report
 from agent.states import JobState
-from collector.database import open_engine
-from collector.schema import job
 from collector.settings import Settings
 from collector.store import PollTimes, Store
-from demo.clusters import sites
 from demo.past import reports
+from demo.state import prepare
 
 SAMPLE = Path("tests/samples/openpbs-23.06.06/large-wide")
 POLLS = 15
@@ -100,33 +96,27 @@ def _row(report: Report, one: Job) -> tuple[object, ...]:
 
 def _bytes_per_job(folder: Path) -> None:
     print("30 simulated days, everything included (jobs, spans, nodes, polls, rollups, indexes)")
-    for site in sites():
-        path = folder / f"{site.name}.sqlite"
+    epoch = prepare(folder / "demo")
+    for name in epoch.clusters:
+        path = folder / f"{name}.sqlite"
         store = _open(path)
-        for report in reports(site.name, days=30, until=1_795_392_000):
+        for report in reports(epoch, name):
             store.store_report(1, report, PollTimes(report.taken_at, 0))
         store.roll_up(1, 0)
         store.close()
-        engine = open_engine(f"sqlite:///{path}")
-        with engine.connect() as connection:
-            connection.execute(text("pragma wal_checkpoint(truncate)"))
-            ended = connection.execute(select(func.count()).where(job.c.ended_at.is_not(None))).scalar_one()
-            print(
-                f"  {site.name:12} {ended:7,} finished jobs {path.stat().st_size / ended:7.0f} bytes each (target 250)"
-            )
-            for name, size in _largest(connection):
-                print(f"      {name:28} {size / ended:7.1f}")
-        engine.dispose()
+        reading = sqlite3.connect(path)
+        (ended,) = reading.execute("select count(*) from job where ended_at is not null").fetchone()
+        print(f"  {name:12} {ended:7,} finished jobs {path.stat().st_size / ended:7.0f} bytes each (target 250)")
+        for table, size in _largest(reading):
+            print(f"      {table:28} {size / ended:7.1f}")
+        reading.close()
 
 
-def _largest(connection: object) -> list[tuple[str, int]]:
-    """The five largest tables and indexes and their bytes, where SQLite was built to tell."""
+def _largest(reading: sqlite3.Connection) -> list[tuple[str, int]]:
+    """The largest tables and indexes and their bytes; empty where SQLite was built without dbstat."""
     try:
-        rows = connection.execute(  # type: ignore[attr-defined]
-            text("select name, sum(pgsize) as size from dbstat group by name order by size desc limit 7")
-        )
-        return [(row.name, row.size) for row in rows]
-    except Exception:  # no dbstat in this build
+        return reading.execute("select name, sum(pgsize) from dbstat group by name order by 2 desc limit 8").fetchall()
+    except sqlite3.OperationalError:
         return []
 
 

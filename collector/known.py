@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, select
 
 from agent.report import Report
 from collector.ingest import Changes, Known, KnownJob, KnownNode, KnownQueue, Span
-from collector.rows import job_record, node_record, queue_record
+from collector.rows import job_record, node_record, queue_record, split_id
 from collector.schema import JOB_STATES, OPEN, cluster, job, job_span, node, node_span, queue, queue_span
 
 _LOOKUP = 500
@@ -33,9 +33,8 @@ def load_known(connection: Connection, cluster_id: int, words: dict[int, str]) -
     }
     living = select(job).where(job.c.cluster_id == cluster_id, job.c.ended_at.is_(None))
     for row in connection.execute(living).mappings():
-        known.jobs[row["native_id"]] = KnownJob(
-            row["id"], job_record(row, words), row["submitted_at"], spans.get(row["id"])
-        )
+        record = job_record(row, words)
+        known.jobs[record.id] = KnownJob(row["id"], record, row["submitted_at"], spans.get(row["id"]))
     nodes = select(node, node_span.c.since).join(node_span).where(node_span.c.until == OPEN)
     for row in connection.execute(nodes.where(node.c.cluster_id == cluster_id)).mappings():
         known.nodes[row["name"]] = KnownNode(row["id"], node_record(row), row["since"])
@@ -50,14 +49,15 @@ def load_ended(
 ) -> dict[str, KnownJob]:
     """Those of `native_ids` that the store has as ended; the latest of each."""
     found: dict[str, KnownJob] = {}
-    for start in range(0, len(native_ids), _LOOKUP):
-        some = native_ids[start : start + _LOOKUP]
-        rows = select(job).where(job.c.cluster_id == cluster_id, job.c.native_id.in_(some)).order_by(job.c.submitted_at)
+    numbers = [split_id(native_id)[0] for native_id in native_ids]
+    for start in range(0, len(numbers), _LOOKUP):
+        some = numbers[start : start + _LOOKUP]
+        rows = select(job).where(job.c.cluster_id == cluster_id, job.c.number.in_(some)).order_by(job.c.submitted_at)
         for row in connection.execute(rows).mappings():
-            found[row["native_id"]] = KnownJob(
-                row["id"], job_record(row, words), row["submitted_at"], None, row["ended_at"]
-            )
-    return found
+            record = job_record(row, words)
+            found[record.id] = KnownJob(row["id"], record, row["submitted_at"], None, row["ended_at"])
+    wanted = set(native_ids)
+    return {native_id: one for native_id, one in found.items() if native_id in wanted}
 
 
 def keep(known: Known, report: Report, change: Changes, inserted: Sequence[int]) -> None:

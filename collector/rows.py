@@ -1,12 +1,14 @@
 """Records <-> rows: how a Job, Node or Queue lies in the store's columns. Pure.
 
-Users, groups, accounts, projects and queues are interned in `word`; the caller brings the
-lookup from text to id, and from id to text.
+Users, groups, accounts, projects, queues, servers and the nodes of jobs are interned in `word`; the
+caller brings the lookup from text to id, and from id to text.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -23,8 +25,6 @@ WordId = Callable[[str], int]
 Row = dict[str, Any]
 
 _JOB_AS_IS = (
-    "array_id",
-    "array_index",
     "name",
     "native_state",
     "cores",
@@ -61,16 +61,69 @@ def job_words(job: Job) -> Iterator[str]:
     """Every text of a job that is interned."""
     yield job.user
     yield job.queue
-    for text in (job.group, job.account, job.project):
+    for text in (job.group, job.account, job.project, split_id(job.id)[1]):
         if text is not None:
             yield text
+    yield from sorted(job.hosts)
+
+
+def split_id(native_id: str) -> tuple[str, str | None]:
+    """A job's id at its first dot: `123[4].pbs01` -> (`123[4]`, `pbs01`); the server is None without a dot."""
+    number, dot, server = native_id.partition(".")
+    return number, server if dot else None
+
+
+def join_id(number: str, server: str | None) -> str:
+    """The id that split_id took apart."""
+    return number if server is None else f"{number}.{server}"
+
+
+_INDEX = re.compile(r"\[([^\]]+)\]\Z")
+
+
+def _index_in(number: str) -> str | None:
+    found = _INDEX.search(number)
+    return found.group(1) if found else None
+
+
+def hosts_text(hosts: Mapping[str, int], word_id: WordId) -> str | None:
+    """{node: cores} as `cores:nodes;…`, nodes as ranges of their word ids; None for none."""
+    by_cores: dict[int, list[int]] = defaultdict(list)
+    for name, cores in hosts.items():
+        by_cores[cores].append(word_id(name))
+    return ";".join(f"{cores}:{_ranges(sorted(nodes))}" for cores, nodes in sorted(by_cores.items())) or None
+
+
+def hosts_record(text: str | None, words: Mapping[int, str]) -> dict[str, int]:
+    """The {node: cores} that hosts_text wrote."""
+    hosts: dict[str, int] = {}
+    for part in (text or "").split(";"):
+        cores, _, ranges = part.partition(":")
+        for first, _, last in (one.partition("-") for one in ranges.split(",") if one):
+            for number in range(int(first), int(last or first) + 1):
+                hosts[words[number]] = int(cores)
+    return hosts
+
+
+def _ranges(numbers: list[int]) -> str:
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ",".join("-".join(map(str, run)) for run in runs)
 
 
 def job_row(job: Job, submitted_at: int, ended_at: int | None, ended_estimated: bool, word_id: WordId) -> Row:
     """All columns of `job` but id and cluster_id."""
     row: Row = {name: getattr(job, name) for name in _JOB_AS_IS}
+    number, server = split_id(job.id)
     row.update(
-        native_id=job.id,
+        number=number,
+        server_id=None if server is None else word_id(server),
+        array_number=None if job.array_id is None else split_id(job.array_id)[0],
+        array_index=None if job.array_index == _index_in(number) else job.array_index,
         user_id=word_id(job.user),
         queue_id=word_id(job.queue),
         group_id=None if job.group is None else word_id(job.group),
@@ -81,7 +134,7 @@ def job_row(job: Job, submitted_at: int, ended_at: int | None, ended_estimated: 
         ended_at=ended_at,
         ended_estimated=ended_estimated,
         comment=job.comment if ended_at is None else None,
-        hosts=json.dumps(job.hosts, separators=(",", ":"), ensure_ascii=False) if job.hosts else None,
+        hosts=hosts_text(job.hosts, word_id),
     )
     return row
 
@@ -89,8 +142,12 @@ def job_row(job: Job, submitted_at: int, ended_at: int | None, ended_estimated: 
 def job_record(row: RowMapping, words: Mapping[int, str]) -> Job:
     """The Job that a row of `job` was made from; its end is left out where it was estimated."""
     ended = None if row["ended_estimated"] else row["ended_at"]
+    server = None if row["server_id"] is None else words[row["server_id"]]
+    array_number, array_index = row["array_number"], row["array_index"]
     return Job(
-        id=row["native_id"],
+        id=join_id(row["number"], server),
+        array_id=None if array_number is None else join_id(array_number, server),
+        array_index=_index_in(row["number"]) if array_index is None else array_index,
         state=JobState.FINISHED if row["ended_at"] is not None else JOB_STATES[row["state"]],
         user=words[row["user_id"]],
         queue=words[row["queue_id"]],
@@ -100,7 +157,7 @@ def job_record(row: RowMapping, words: Mapping[int, str]) -> Job:
         submitted_at=row["submitted_at"],
         ended_at=ended,
         comment=row["comment"],
-        hosts=json.loads(row["hosts"]) if row["hosts"] else {},
+        hosts=hosts_record(row["hosts"], words),
         **{name: row[name] for name in _JOB_AS_IS},
     )
 

@@ -104,7 +104,7 @@ word = Table(
     "word",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("text", Text, nullable=False, unique=True, comment="a user, group, account, project or queue"),
+    Column("text", Text, nullable=False, unique=True, comment="a user, group, account, project, queue, server or node"),
 )
 
 job = Table(
@@ -112,9 +112,10 @@ job = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("cluster_id", ForeignKey("cluster.id"), nullable=False),
-    Column("native_id", Text, nullable=False, comment="as the scheduler prints it"),
-    Column("array_id", Text, comment="native id of the array's parent"),
-    Column("array_index", Text),
+    Column("number", Text, nullable=False, comment="its id up to the first dot: 123, 123[4]"),
+    Column("server_id", ForeignKey("word.id"), comment="what follows that dot; NULL where nothing does"),
+    Column("array_number", Text, comment="the array's id up to the first dot, where it is a subjob"),
+    Column("array_index", Text, comment="NULL where it is what stands in the brackets of number"),
     Column("name", Text, nullable=False),
     Column("user_id", ForeignKey("word.id"), nullable=False),
     Column("group_id", ForeignKey("word.id")),
@@ -142,9 +143,9 @@ job = Table(
     Column("comment", Text, comment="the scheduler's words; dropped when it ends"),
     Column("hold", Text),
     Column("depends_on", Text),
-    Column("hosts", Text, comment="JSON {node: cores}"),
-    Index("job_by_end", "cluster_id", "ended_at", "submitted_at"),
-    Index("job_by_id", "cluster_id", "native_id", "submitted_at", unique=True),
+    Column("hosts", Text, comment="cores:nodes, the nodes as ranges of word ids: 24:3-10,17;12:20"),
+    Index("job_by_end", "cluster_id", "ended_at"),
+    Index("job_by_number", "cluster_id", "number"),
 )
 """A job lives while `ended_at` is NULL."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, select
 
 from agent.report import Job, Node, Queue, Report, Scheduler
 from agent.states import JobState, NodeState
-from collector.schema import JOB_STATES, job, job_span
+from collector.schema import JOB_STATES, job, job_span, word
 from collector.settings import Settings
 
 T0 = 1_795_392_000
@@ -62,12 +62,13 @@ def jobs_at(engine: Engine, moment: int) -> dict[str, JobState]:
     """Native id -> state of every job that lived at `moment`, from the spans."""
     with engine.connect() as connection:
         rows = connection.execute(
-            select(job.c.native_id, job_span.c.state)
+            select(job.c.number, word.c.text.label("server"), job_span.c.state)
             .join(job, job.c.id == job_span.c.job_id)
+            .join(word, word.c.id == job.c.server_id)
             .where(job_span.c.since <= moment, job_span.c.until > moment)
         ).all()
-    assert len({row.native_id for row in rows}) == len(rows), "a job in two states at once"
-    return {row.native_id: JOB_STATES[row.state] for row in rows}
+    assert len({row.number for row in rows}) == len(rows), "a job in two states at once"
+    return {f"{row.number}.{row.server}": JOB_STATES[row.state] for row in rows}
 
 
 def table_rows(engine: Engine, table: Any) -> list[dict[str, Any]]:

@@ -171,11 +171,11 @@ class Builder:
             row = {key: value for key, value in job.items() if key not in ("user", "queue")}
             row["id"] = ident * 1_000_000 + place
             row["cluster_id"] = ident
-            row["native_id"] = f"{number + place}.{shape.name}"
+            row["number"] = f"{number + place}.{shape.name}"
             row["user_id"] = self.word(connection, job["user"])
             row["group_id"] = self.word(connection, "pande")
             row["queue_id"] = self.word(connection, job["queue"])
-            job["native_id"] = row["native_id"]
+            job["number"] = row["number"]
             rows.append(row)
             base = {"job_id": row["id"], "queue_id": row["queue_id"], "cores": row["cores"], "gpus": row["gpus"]}
             waiting = JOB_STATES.index(JobState.QUEUED)
@@ -238,7 +238,7 @@ class Builder:
                 take = min(left, shape.cores - used[place])
                 if take:
                     used[place] += take
-                    held[place].append(job["native_id"])
+                    held[place].append(job["number"])
                     left -= take
                 if not left:
                     break
@@ -370,7 +370,7 @@ class Builder:
                 ).scalar()
                 job = {
                     "cluster_id": ident,
-                    "native_id": f"new{number}.{name}",
+                    "number": f"new{number}.{name}",
                     "name": "new",
                     "user_id": self.word(connection, user),
                     "queue_id": queue or self.word(connection, "batch"),

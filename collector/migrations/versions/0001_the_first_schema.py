@@ -52,7 +52,7 @@ def upgrade() -> None:
     op.create_table(
         "word",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False, comment="a user, group, account, project or queue"),
+        sa.Column("text", sa.Text(), nullable=False, comment="a user, group, account, project, queue, server or node"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("text"),
     )
@@ -101,9 +101,14 @@ def upgrade() -> None:
         "job",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("cluster_id", sa.Integer(), nullable=False),
-        sa.Column("native_id", sa.Text(), nullable=False, comment="as the scheduler prints it"),
-        sa.Column("array_id", sa.Text(), nullable=True, comment="native id of the array's parent"),
-        sa.Column("array_index", sa.Text(), nullable=True),
+        sa.Column("number", sa.Text(), nullable=False, comment="its id up to the first dot: 123, 123[4]"),
+        sa.Column("server_id", sa.Integer(), nullable=True, comment="what follows that dot; NULL where nothing does"),
+        sa.Column(
+            "array_number", sa.Text(), nullable=True, comment="the array's id up to the first dot, where it is a subjob"
+        ),
+        sa.Column(
+            "array_index", sa.Text(), nullable=True, comment="NULL where it is what stands in the brackets of number"
+        ),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
         sa.Column("group_id", sa.Integer(), nullable=True),
@@ -133,7 +138,9 @@ def upgrade() -> None:
         sa.Column("comment", sa.Text(), nullable=True, comment="the scheduler's words; dropped when it ends"),
         sa.Column("hold", sa.Text(), nullable=True),
         sa.Column("depends_on", sa.Text(), nullable=True),
-        sa.Column("hosts", sa.Text(), nullable=True, comment="JSON {node: cores}"),
+        sa.Column(
+            "hosts", sa.Text(), nullable=True, comment="cores:nodes, the nodes as ranges of word ids: 24:3-10,17;12:20"
+        ),
         sa.ForeignKeyConstraint(
             ["account_id"],
             ["word.id"],
@@ -155,14 +162,18 @@ def upgrade() -> None:
             ["word.id"],
         ),
         sa.ForeignKeyConstraint(
+            ["server_id"],
+            ["word.id"],
+        ),
+        sa.ForeignKeyConstraint(
             ["user_id"],
             ["word.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
-        batch_op.create_index("job_by_end", ["cluster_id", "ended_at", "submitted_at"], unique=False)
-        batch_op.create_index("job_by_id", ["cluster_id", "native_id", "submitted_at"], unique=True)
+        batch_op.create_index("job_by_end", ["cluster_id", "ended_at"], unique=False)
+        batch_op.create_index("job_by_number", ["cluster_id", "number"], unique=False)
 
     op.create_table(
         "node",

@@ -81,10 +81,10 @@ def test_the_totals_are_those_of_the_jobs_that_live(builder: Builder, engine: En
         base = {"cluster_id": ident, "name": "", "user_id": alice, "queue_id": batch, "native_state": "", "nodes": 1}
         base |= {"submitted_at": 100, "ended_estimated": False}
         rows = [
-            {**base, "native_id": "1", "state": 4, "cores": 8, "gpus": 1, "walltime_seconds": 3600, "ended_at": None},
-            {**base, "native_id": "2", "state": 4, "cores": 4, "gpus": 0, "walltime_seconds": None, "ended_at": None},
-            {**base, "native_id": "3", "state": 0, "cores": 2, "gpus": 0, "walltime_seconds": 60, "ended_at": None},
-            {**base, "native_id": "4", "state": 7, "cores": 9, "gpus": 0, "walltime_seconds": 60, "ended_at": 500},
+            {**base, "number": "1", "state": 4, "cores": 8, "gpus": 1, "walltime_seconds": 3600, "ended_at": None},
+            {**base, "number": "2", "state": 4, "cores": 4, "gpus": 0, "walltime_seconds": None, "ended_at": None},
+            {**base, "number": "3", "state": 0, "cores": 2, "gpus": 0, "walltime_seconds": 60, "ended_at": None},
+            {**base, "number": "4", "state": 7, "cores": 9, "gpus": 0, "walltime_seconds": 60, "ended_at": 500},
         ]
         connection.execute(insert(schema.job), rows)
     totals = queries.load_job_totals(engine, ident).set_index("state")
@@ -105,7 +105,7 @@ def test_spans_are_those_in_which_cores_were_held(builder: Builder, engine: Engi
         base |= {"submitted_at": 0, "ended_estimated": False, "cores": 4, "gpus": 0, "state": 4}
         ends = {1: None, 2: None, 3: 150, 4: 90}
         connection.execute(
-            insert(schema.job), [{**base, "id": n, "native_id": str(n), "ended_at": end} for n, end in ends.items()]
+            insert(schema.job), [{**base, "id": n, "number": str(n), "ended_at": end} for n, end in ends.items()]
         )
         span = {"queue_id": batch, "cores": 4, "gpus": 0}
         spans = [
@@ -133,7 +133,7 @@ def test_waits_count_from_when_a_job_became_eligible(builder: Builder, engine: E
         base |= {"ended_estimated": False, "cores": 4, "gpus": 0, "state": 4}
         times = [(0, None, 100), (0, 60, 100), (120, None, 100), (0, None, 5)]
         rows = [
-            {**base, "native_id": str(n), "submitted_at": s, "eligible_at": e, "started_at": b}
+            {**base, "number": str(n), "submitted_at": s, "eligible_at": e, "started_at": b}
             for n, (s, e, b) in enumerate(times)
         ]
         connection.execute(insert(schema.job), rows)
