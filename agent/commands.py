@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import selectors
 import shlex
 import shutil
@@ -28,7 +27,6 @@ _TICK = 0.1
 """Seconds between looks at whether the command has ended while something still holds its pipe."""
 _GRACE = 0.4
 """Seconds between SIGTERM and SIGKILL, and for a pipe that a grandchild holds open."""
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Stopped(Exception):
@@ -95,8 +93,9 @@ def run(argv: Sequence[str], limits: Limits) -> Output:
 
 
 def printable(raw: bytes) -> str:
-    """Standard error as text: invalid bytes and control characters but newline and tab replaced."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", raw.decode("utf-8", "replace").replace("\r\n", "\n"))
+    """Standard error as text: what cannot be shown or could act on a terminal is replaced, lines and tabs stay."""
+    text = raw.decode("utf-8", "replace").replace("\r\n", "\n")
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 class _Reader:

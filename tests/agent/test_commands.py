@@ -160,6 +160,19 @@ def test_standard_error_is_capped_and_harmless(script):
 
 def test_printable_keeps_lines_and_tabs():
     assert printable("ä\tb\r\nc\x07".encode()) == "ä\tb\nc\N{REPLACEMENT CHARACTER}"
+    assert printable("\u202eturned\u2028".encode()) == "\N{REPLACEMENT CHARACTER}turned\N{REPLACEMENT CHARACTER}"
+
+
+def test_nothing_is_left_open(script):
+    good, hanging = script("echo x", "good"), script("sleep 600", "hanging")
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for _ in range(5):
+        run([good], Limits())
+        with pytest.raises(CommandTimeout):
+            run([hanging], Limits(timeout_seconds=0.05))
+        with pytest.raises(CommandMissing):
+            run(["no-such-command-anywhere"], Limits())
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
 def test_ended_by_a_signal(script):

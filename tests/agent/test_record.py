@@ -9,6 +9,8 @@ from collections import Counter
 from datetime import timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.commands import Limits
 from agent.errors import RecordingError
@@ -19,7 +21,7 @@ from agent.recorder import record
 from agent.recording import Choice, Replay
 from agent.settings import load_settings
 from agent.states import HOLDS_CORES
-from agent.vocabulary import ATTRIBUTE_RULES, KEPT_WORDS
+from agent.vocabulary import ATTRIBUTE_RULES, EMPTY, HOST, KEEP, KEPT_WORDS, NAME, NAMES, OWNER, WORDS
 from tests.agent.fake_commands import FakeCommands, fake_cluster, plain_tools
 from tests.agent.samples import SAMPLES, load_sample
 
@@ -301,6 +303,16 @@ def test_attributes_that_nobody_knows_are_left_out(pseudonyms):
     assert pseudonyms.attribute("Variable_List", "A=b") == ""
     assert re.fullmatch(r"Resource_List\.x\w{9}", pseudonyms.key("Resource_List.secret_lic"))
     assert pseudonyms.key("Resource_List.mem") == "Resource_List.mem"
+
+
+_AROUND = st.text(" .,:;=/@+-()[]\n\"'<>%#*~_0123456789", max_size=12)
+
+
+@given(_AROUND, st.text("abcdefXYZÄß", min_size=5, max_size=15).filter(lambda word: not word.islower()), _AROUND)
+def test_no_word_comes_through(before, word, after):
+    text = f"{before}{word}{after}"
+    for rule in (NAME, NAMES, OWNER, HOST, WORDS, KEEP, EMPTY):
+        assert word not in Pseudonyms(b"key").value(rule, text)
 
 
 def test_a_pseudonym_needs_its_key():
