@@ -8,8 +8,9 @@ openpbs_json; decoding what people wrote to openpbs_records.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import tzinfo
-from typing import Dict, Mapping, Optional, Set, Tuple
+from typing import Dict, List, Mapping, Optional, Set, Tuple
 
 from agent.parsers import ParsedJobs
 from agent.parsers.notes import Notes
@@ -40,6 +41,8 @@ class JobReader:
         self.parsed = ParsedJobs()
         self._notes = notes
         self._seen: Set[str] = set()
+        self._owners: List[str] = []
+        self._eusers: List[Optional[str]] = []
         self._texts = Texts()
         self._times = remembered_times(zone)
         self._sizes = Remembered(parse_bytes)
@@ -49,6 +52,8 @@ class JobReader:
 
     def finish(self) -> ParsedJobs:
         """Everything that was read, with the warnings of the whole listing."""
+        if None in self._eusers and len(set(self._eusers)) > 1:
+            self._undo_eusers()
         numbers = {"count": self._counts, "number": self._integers}
         self._notes.add_unreadable({"time": self._times, "size": self._sizes, "duration": self._spans, **numbers})
         self.parsed.warnings, self.parsed.complete = self._notes.warnings(), self._notes.complete
@@ -67,6 +72,13 @@ class JobReader:
             return self._read_array(name, letter, attributes)
         return self._read_job(name, identity, letter, attributes)
 
+    def _undo_eusers(self) -> None:
+        # The server shows euser and egroup of all jobs or, to ordinary users, of none: then users typed these.
+        for number, (job, owner, euser) in enumerate(zip(self.parsed.jobs, self._owners, self._eusers)):
+            if euser or job.group:
+                self.parsed.jobs[number] = replace(job, user=owner, group=None)
+                self._notes.add("its euser is not the server's: newlines in a value", job.id)
+
     def _read_array(self, name: str, letter: str, attributes: Attributes) -> None:
         text = self._texts
         self.parsed.arrays.append(
@@ -74,7 +86,7 @@ class JobReader:
                 id=name,
                 native_state=text[letter],
                 name=text[attributes.get("Job_Name", "")],
-                user=text[attributes.get("euser") or attributes.get("Job_Owner", "").partition("@")[0]],
+                user=text[attributes.get("Job_Owner", "").partition("@")[0]],
                 queue=text[attributes.get("queue", "")],
                 total=_subjobs(attributes),
             )
@@ -114,6 +126,9 @@ class JobReader:
         memory_used = get("resources_used.mem")
         submitted, eligible = get("ctime"), get("etime")
         group, account, project = get("egroup"), get("Account_Name"), get("project")
+        owner, euser = text[get("Job_Owner", "").partition("@")[0]], get("euser")
+        self._owners.append(owner)
+        self._eusers.append(euser)
         priority, comment, depend, hold = get("Priority"), get("comment"), get("depend"), get("Hold_Types")
         self.parsed.jobs.append(
             _job(
@@ -121,7 +136,7 @@ class JobReader:
                 state=state,
                 native_state=text[letter],
                 name=text[get("Job_Name", "")],
-                user=text[get("euser") or get("Job_Owner", "").partition("@")[0]],
+                user=text[euser] if euser else owner,
                 queue=text[get("queue", "")],
                 group=text[group] if group else None,
                 account=text[account] if account else None,

@@ -92,6 +92,16 @@ def parse_server(raw: bytes) -> ParsedServer:
     return server
 
 
+def split_records(raw: bytes, listing: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """Name and all values of each record that can be decoded, numbers as text: for writing an output again.
+
+    `listing` is `Jobs`, `nodes`, `Queue` or `Server`. Raises ParseError as the parsers do.
+    """
+    for name, values in _members(raw, listing, Notes("")):
+        if not isinstance(values, str):
+            yield name, values
+
+
 _RESOURCES = [(group, [(key, f"{group}.{key}") for key in keys]) for group, keys in JOB_RESOURCES.items()]
 
 
@@ -162,12 +172,13 @@ def _member(chunk: bytes) -> Tuple[str, str, Union[Dict[str, Any], str]]:
     text = chunk.decode("latin-1")
     name, _, text = text.partition('":')
     for attempt in (str.lstrip, _repaired):
+        text = attempt(text)
         try:
-            value, end = _DECODER.raw_decode(attempt(text))
+            value, end = _DECODER.raw_decode(text)
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
-            return name, attempt(text)[end:].strip(), value
+            return name, text[end:].strip(), value
     return name, "", "it is no JSON, and cannot be repaired"
 
 
@@ -189,9 +200,8 @@ def _members_of_other_layout(raw: bytes, listing: str) -> Iterator[Member]:
     raise ParseError(f"expected a JSON document of PBS with {listing!r} in it, got {len(raw)} bytes: {start!a}")
 
 
-_USERS_TEXT = re.compile(r'(\n([ \t]*)"Variable_List":[ \t]*\{).*?(\n\2\})', re.DOTALL)
-_PAIR = re.compile(r'([ \t]*"[^"\n]*":[ \t]*)(.*?)(,?)[ \t]*\Z', re.DOTALL)
 _STARTS_A_LINE = re.compile(r'[ \t]*(?:"[^"\n]*":|[\]}],?[ \t]*\Z)').match
+_NAME = re.compile(r'[ \t]*"[^"\n]*":[ \t]*').match
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?\Z").match
 _WORDS = frozenset({"true", "false", "null", "{", "[", "{}", "[]"})
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\|"')
@@ -199,24 +209,33 @@ _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\|"')
 
 def _repaired(text: str) -> str:
     """A record's JSON with each line's value made JSON: quoted, escaped, or joined if a newline stands in it."""
-    text = _USERS_TEXT.sub(r"\1\3", text.strip())
-    lines: List[str] = []
-    for line in text.split("\n"):
+    lines: List[List[str]] = []
+    for line in _without_users_text(text.strip()).split("\n"):
         if lines and not _STARTS_A_LINE(line):
-            lines[-1] += "\n" + line
+            lines[-1].append(line)
         else:
-            lines.append(line)
-    return "\n".join(map(_repaired_line, lines))
+            lines.append([line])
+    return "\n".join(_repaired_line("\n".join(parts)) for parts in lines)
+
+
+def _without_users_text(text: str) -> str:
+    """The environment emptied: it is not used, and most of what is broken stands there."""
+    name = text.find('"Variable_List":')
+    indent = text[text.rfind("\n", 0, name) + 1 : name]
+    start, end = text.find("{", name), text.find(f"\n{indent}}}", name)
+    return text if name < 0 or indent.strip() or not 0 <= start < end else text[: start + 1] + text[end:]
 
 
 def _repaired_line(line: str) -> str:
-    pair = _PAIR.match(line)
-    if not pair:
+    name = _NAME(line)
+    if not name:
         return line
-    name, value, comma = pair.groups()
+    value = line[name.end() :].rstrip()
+    comma = value[-1:] if value.endswith(",") else ""
+    value = value[: len(value) - len(comma)]
     if value in _WORDS or _NUMBER(value):
         return line
     if value.startswith('"') and value.endswith('"') and len(value) > 1:
         value = value[1:-1]
     value = _ESCAPE.sub(lambda found: found[0] if len(found[0]) > 1 else "\\" + found[0], value)
-    return f'{name}"{value}"{comma}'
+    return f'{name[0]}"{value}"{comma}'

@@ -11,13 +11,13 @@ from contextlib import suppress
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from agent.parsers.notes import Notes
-from agent.parsers.values import parse_bytes, parse_integer, parse_seconds, printable
+from agent.parsers.values import MAX_TEXT, parse_bytes, parse_integer, parse_seconds, printable
 from agent.report import Node, Queue
 from agent.states import OPENPBS_NODE_STATES, JobState, NodeState, occupied, worst
 
 Attributes = Mapping[str, str]
 
-COUNTER = re.compile(r"([A-Za-z]+):([0-9]{1,9})(?:\s|\Z)")
+COUNTER = re.compile(r"([A-Za-z]{1,40}):([0-9]{1,9})(?:\s|\Z)")
 """One counter of `state_count` and `array_state_count`: word and number."""
 
 
@@ -27,6 +27,7 @@ def decoded(value: str) -> str:
     The release's client prints each byte outside ASCII as `^` and the byte plus 0x40, the newer one leaves UTF-8 as
     it is. `^` and something is taken back where a whole UTF-8 character comes out of it; elsewhere it was typed so.
     """
+    value = value[: 8 * MAX_TEXT]  # no character is printed as more than eight bytes
     if not value.isascii() or "^" in value:
         value = _CARETS.sub(_uncareted, value)
         with suppress(UnicodeEncodeError):  # from a \u escape of JSON: it is decoded already

@@ -17,6 +17,7 @@ What the attributes mean is left to openpbs_jobs and openpbs_records.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import tzinfo
 from typing import Dict, Iterable, Iterator, List, Tuple
 
@@ -48,10 +49,10 @@ def parse_jobs(raw: bytes, zone: tzinfo) -> ParsedJobs:
         name = text.partition("\n")[0]
         if not whole:
             notes.leave_out(name, _CUT)
-        elif values_may_break and text.count("\n") != text.count("\n    "):
-            reader.read(name, _job_attributes_with_breaks(text))
+        elif values_may_break and (text.count("\n") != text.count("\n    ") or "^\n" in text):
+            reader.read(name, _job_attributes_with_breaks(text, notes))
         else:
-            reader.read(name, _job_attributes(text))
+            reader.read(name, _job_attributes(text, notes))
     return reader.finish()
 
 
@@ -127,7 +128,7 @@ def split_records(raw: bytes, header: str) -> Iterator[Tuple[str, Dict[str, str]
     for record, whole in records:
         if whole:
             text = record.decode("latin-1")
-            yield text.partition("\n")[0], _job_attributes_with_breaks(text)
+            yield text.partition("\n")[0], _job_attributes_with_breaks(text, notes)
 
 
 _CUT = "the output ends inside it"
@@ -208,23 +209,26 @@ def _has_ended(record: bytes) -> bool:
     return start < 0 or bool(_AFTER_USERS_TEXT(record, start))
 
 
-_ENCODED = re.compile(rb"\^[\x00-\x3f\xc0-\xff]")
-
-
 def _breaks_as_qstat(wrapped: bytes) -> bool:
-    """Whether the lines before Variable_List are broken where qstat breaks them.
-
-    An encoded byte (`^` and one more) counts as one column, a typed `^` too: either reading will do.
-    """
+    """Whether the lines before Variable_List are broken where qstat breaks them."""
     end = wrapped.find(_USERS_TEXT)
     end = len(wrapped) if end < 0 else end
     if wrapped.find(b"\n\t", 0, end) < 0:
         return True
     for attribute in wrapped[:end].split(b"\n    ")[1:]:
-        if b"\n\t" in attribute and attribute != _broken(attribute):
-            single = _ENCODED.sub(b"?", attribute)
-            if single != _broken(single):
-                return False
+        if b"\n\t" in attribute and attribute != _broken(attribute) and not _may_be_broken(attribute):
+            return False
+    return True
+
+
+def _may_be_broken(attribute: bytes) -> bool:
+    """The same for a value with `^`, which counts as a column of its own if typed, and not if it encodes a byte."""
+    fulls = (_WIDTH - 3,)  # without the four spaces
+    for line in attribute.split(b"\n\t")[:-1]:
+        most = len(line) - line.count(b",")
+        if not line.endswith(b",") and not any(most - line.count(b"^") <= full <= most for full in fulls):
+            return False
+        fulls = (_WIDTH - 8, _WIDTH - 7)  # after a comma, and elsewhere
     return True
 
 
@@ -249,11 +253,12 @@ def _broken(attribute: bytes) -> bytes:
         if number:
             lines.append(b"\n\t")
             column = 9
-        while piece:
-            room = _WIDTH + 1 - column
-            lines.append(piece[:room])
-            column += len(piece[:room])
-            piece = piece[room:]
+        start = 0
+        while start < len(piece):
+            end = min(start + _WIDTH + 1 - column, len(piece))
+            lines.append(piece[start:end])
+            column += end - start
+            start = end
             if column > _WIDTH:
                 lines.append(b"\n\t")
                 column = 8
@@ -261,11 +266,12 @@ def _broken(attribute: bytes) -> bytes:
 
 
 _JOB_KEYS = [*JOB_ATTRIBUTES, *(rf"{group}\.(?:{'|'.join(keys)})" for group, keys in JOB_RESOURCES.items())]
+_USED = {*JOB_ATTRIBUTES, *(f"{group}.{key}" for group, keys in JOB_RESOURCES.items() for key in keys)}
 _find_job_attributes = re.compile(rf"\n    ({'|'.join(_JOB_KEYS)}) = (.*)").findall
 _split_attributes = re.compile(r"\n {4,5}(?=[A-Za-z_][\w.-]{0,80} = )").split
 
 
-def _job_attributes(text: str) -> Dict[str, str]:
+def _job_attributes(text: str, notes: Notes) -> Dict[str, str]:
     """The attributes of a job's record that are used.
 
     Where one stands twice, what comes first counts, but what comes last if both come after Variable_List: there the
@@ -274,15 +280,36 @@ def _job_attributes(text: str) -> Dict[str, str]:
     middle = text.find("\n    Variable_List = ")
     if middle < 0:
         middle = len(text)
-    attributes: Dict[str, str] = dict(_find_job_attributes(text, middle))
-    attributes.update(reversed(_find_job_attributes(text, 0, middle)))
+    server_wrote = _find_job_attributes(text, 0, middle)
+    mixed = _find_job_attributes(text, middle)
+    attributes: Dict[str, str] = dict(mixed)
+    attributes.update(reversed(server_wrote))
+    if len(attributes) < len(server_wrote) + len(mixed):
+        _note_twice([name for name, _ in server_wrote + mixed], text, notes)
     return attributes
 
 
-def _job_attributes_with_breaks(text: str) -> Dict[str, str]:
-    pairs = [part.partition(" = ")[::2] for part in _split_attributes(text)[1:]]
+def _job_attributes_with_breaks(text: str, notes: Notes) -> Dict[str, str]:
+    """The same, of a record in whose values newlines stand: all attributes, each with all of its lines.
+
+    What follows a `^` at the end of a line may be the rest of a value that had the byte 0xCA: it does not count if
+    the attribute stands elsewhere too.
+    """
+    parts = _split_attributes(text)
+    pairs = [part.partition(" = ")[::2] for part in parts[1:]]
+    doubted = [before.endswith("^") for before in parts[:-1]]
+    solid = {name for (name, _), doubt in zip(pairs, doubted) if not doubt}
+    if len(solid) < len(pairs):
+        _note_twice([name for name, _ in pairs], text, notes)
+        pairs = [pair for pair, doubt in zip(pairs, doubted) if not doubt or pair[0] not in solid]
     middle = next((number for number, (name, _) in enumerate(pairs) if name == "Variable_List"), len(pairs))
     return {**dict(pairs[middle:]), **dict(reversed(pairs[:middle]))}
+
+
+def _note_twice(names: List[str], text: str, notes: Notes) -> None:
+    twice = sorted(name for name, times in Counter(names).items() if times > 1 and name in _USED)
+    if twice:
+        notes.add(f"{', '.join(twice)[:80]} stands there twice: newlines in a value", text[:80].partition("\n")[0])
 
 
 def _attributes(record: bytes) -> Tuple[str, Dict[str, str]]:
@@ -291,11 +318,12 @@ def _attributes(record: bytes) -> Tuple[str, Dict[str, str]]:
     return name, dict(reversed([part.partition(" = ")[::2] for part in parts]))
 
 
-_node_heads = re.compile(rb"(?:\A|\n\n)\n*(?=\S[^\n]*\n     [A-Za-z_][\w.-]* = )").finditer
+_node_heads = re.compile(rb"(?:\A|\n\n)(?=\S[^\n]*\n     [A-Za-z_][\w.-]* = )").finditer
 
 
 def _node_records(raw: bytes) -> Iterator[Tuple[bytes, bool]]:
     """Split at every name that follows an empty line and is followed by an attribute: comments hold empty lines."""
+    raw = raw.lstrip(b"\n")
     heads = list(_node_heads(raw))
     if not heads and raw.strip():
         raise ParseError(f"expected nodes of pbsnodes -a, got {_excerpt(raw)}")
