@@ -10,6 +10,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from agent.probe import take_report
 from agent.recording import Choice, Replay
 from agent.report import Job, Report
 from agent.states import JobState
+from collector.schema import OPEN
 from collector.settings import Settings
 from collector.store import PollTimes, Store
 from demo.past import reports
@@ -95,7 +97,16 @@ def _row(report: Report, one: Job) -> tuple[object, ...]:
 
 
 def _bytes_per_job(folder: Path) -> None:
-    print("30 simulated days, everything included (jobs, spans, nodes, polls, rollups, indexes)")
+    print(
+        "bytes on disk per finished job, everything included (jobs, spans, nodes, polls, rollups, indexes; target 250)"
+    )
+    path = folder / "played.sqlite"
+    store = _open(path)
+    for report in _played(take_report(Replay(SAMPLE, Choice()))):
+        store.store_report(1, report, PollTimes(report.taken_at, 0))
+    store.roll_up(1, 0)
+    store.close()
+    _print_size("the recorded jobs", path)
     epoch = prepare(folder / "demo")
     for name in epoch.clusters:
         path = folder / f"{name}.sqlite"
@@ -104,12 +115,31 @@ def _bytes_per_job(folder: Path) -> None:
             store.store_report(1, report, PollTimes(report.taken_at, 0))
         store.roll_up(1, 0)
         store.close()
-        reading = sqlite3.connect(path)
-        (ended,) = reading.execute("select count(*) from job where ended_at is not null").fetchone()
-        print(f"  {name:12} {ended:7,} finished jobs {path.stat().st_size / ended:7.0f} bytes each (target 250)")
-        for table, size in _largest(reading):
-            print(f"      {table:28} {size / ended:7.1f}")
-        reading.close()
+        _print_size(f"{name}, 30 d", path)
+
+
+def _played(report: Report) -> Iterator[Report]:
+    """The recorded jobs run to their ends: each minute CHANGED start, those that began half an hour ago end."""
+    ends: dict[str, int] = {}
+    while report.jobs:
+        yield report
+        report = later(report)
+        for one in report.jobs:
+            if one.state is not JobState.QUEUED:
+                ends.setdefault(one.id, int(report.taken_at) + 1800 + len(ends) % 3600)
+            elif one.depends_on or len(ends) > len(report.jobs):
+                ends.setdefault(one.id, int(report.taken_at) + 600)
+        report = replace(report, jobs=[one for one in report.jobs if ends.get(one.id, OPEN) > report.taken_at])
+    yield report
+
+
+def _print_size(what: str, path: Path) -> None:
+    reading = sqlite3.connect(path)
+    (ended,) = reading.execute("select count(*) from job where ended_at is not null").fetchone()
+    print(f"  {what:20} {ended:7,} finished jobs {path.stat().st_size / ended:7.0f}")
+    for table, size in _largest(reading):
+        print(f"      {table:24} {size / ended:20.1f}")
+    reading.close()
 
 
 def _largest(reading: sqlite3.Connection) -> list[tuple[str, int]]:

@@ -199,6 +199,8 @@ def _appeared(job: Job, before: int | None, now: int) -> JobChange:
 def _continued(old: KnownJob, job: Job, before: int | None, now: int) -> JobChange:
     """A job that lived at the last report and is listed again."""
     assert old.span is not None
+    if job.state is JobState.FINISHED and not job.hosts:
+        job = replace(job, hosts=old.job.hosts)  # where it ran is told only while it runs
     ended, estimated = _end(job, old.span.since, before, now) if job.state is JobState.FINISHED else (None, False)
     steps: list[tuple[int, JobState]] = []
     state = old.span.state

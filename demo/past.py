@@ -76,7 +76,11 @@ def all_reports(state: Path, until: int) -> Iterator[tuple[str, Report]]:
         for name in epoch.clusters:
             argv = [sys.executable, "-m", "demo", "past", str(state.resolve()), name, str(until)]
             root = Path(__file__).resolve().parent.parent
-            makers.append(subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=root))
+            makers.append(
+                subprocess.Popen(
+                    argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=root, start_new_session=True
+                )
+            )
         streams = [_read_reports(name, maker) for name, maker in zip(epoch.clusters, makers, strict=True)]
         yield from heapq.merge(*streams, key=lambda pair: pair[1].taken_at)
     finally:

@@ -28,8 +28,8 @@ from types import FrameType
 from collector.errors import CollectorError
 from collector.settings import Settings, load_settings, settings_path
 from collector.store import PollTimes, Store
-from demo.past import gaps, report_times, reports
-from demo.state import Epoch, bin_folder, prepare
+from demo.past import all_reports, gaps
+from demo.state import bin_folder, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE_PORT = 8050
@@ -109,41 +109,40 @@ def local_plan(folder: Path, port: int | None) -> Plan:
 def demo_plan(folder: Path, days: int, port: int | None) -> Plan:
     """Three simulated clusters behind qstats of their own, with `days` of past."""
     state = folder / "demo"
-    epoch = prepare(state, days=days)
-    programs = {"simulation": [sys.executable, "-m", "demo", "serve", str(state)]}
+    epoch = prepare(state, days=days, fresh=True)
+    programs = {"simulation": [sys.executable, "-m", "demo", "serve", str(state), "--with-parent"]}
     clusters = []
     for name in epoch.clusters:
         endpoint = f"ipc://{folder}/{name}"
-        path = str(bin_folder(state, name))
-        programs[f"agent of {name}"] = [sys.executable, "-m", "agent", "serve", "--bind", endpoint, "--cluster", name]
-        programs[f"agent of {name}"] += ["--path", path]
+        agent = [sys.executable, "-m", "agent", "serve", "--bind", endpoint, "--cluster", name]
+        programs[f"agent of {name}"] = [*agent, "--path", str(bin_folder(state, name))]
         clusters.append((name, endpoint, True))
     config = write_config(folder, clusters, 30, port)
-    return Plan("DEMO: three simulated clusters", config, programs, lambda settings: fill_past(settings, epoch))
+    return Plan("DEMO: three simulated clusters", config, programs, lambda settings: fill_past(settings, state, days))
 
 
-def fill_past(settings: Settings, epoch: Epoch) -> None:
+def fill_past(settings: Settings, state: Path, days: int) -> None:
     """Give the store the simulated past, report by report through the collector's own ingest."""
     begun = time.monotonic()
     until = int(time.time())
+    before: dict[str, float] = {}
     store = Store(settings.store.url)
     try:
-        for name, cluster_id in store.sync_clusters(settings).items():
-            times = report_times(epoch, name, until)
-            before = None
-            silent = gaps(name, until)
-            for number, report in enumerate(reports(epoch, name, until), 1):
-                unknown = before is None or any(before < end and start < report.taken_at for start, end in silent)
-                known_since = None if unknown else before
-                store.store_report(cluster_id, report, PollTimes(report.taken_at, 0.5, known_since=known_since))
-                before = report.taken_at
-                progress(f"{name}: the past", number / len(times))
+        ids = store.sync_clusters(settings)
+        with contextlib.closing(all_reports(state, until)) as past:
+            for name, report in past:
+                last = before.get(name)
+                silent = last is None or any(last < end and at < report.taken_at for at, end in gaps(name, until))
+                times = PollTimes(report.taken_at, 0.5, known_since=None if silent else last)
+                store.store_report(ids[name], report, times)
+                before[name] = report.taken_at
+                progress("the past", 1 - (until - report.taken_at) / (days * 86400))
+        for cluster_id in ids.values():
             store.roll_up(cluster_id, 0)
     finally:
         store.close()
-    progress(None, 1)
-    days = (until - epoch.start) / 86400
-    say(f"{days:.0f} days of simulated past stored in {time.monotonic() - begun:.0f} s")
+        progress(None, 1)
+    say(f"{days} days of simulated past stored in {time.monotonic() - begun:.0f} s")
 
 
 def progress(what: str | None, share: float) -> None:

@@ -108,6 +108,13 @@ def test_an_end_told_by_the_scheduler_is_exact() -> None:
     assert (change.opened, change.ended_at, change.ended_estimated) == ([], T0 + 633, False)
 
 
+def test_where_a_job_ran_is_kept_when_it_has_ended() -> None:
+    known = running()
+    (told,) = the_change(knowing(known), replace(known.job, state=FINISHED, hosts={})).jobs
+    (vanished,) = the_change(knowing(known)).jobs
+    assert told.job.hosts == vanished.job.hosts == {"n1": 4}
+
+
 def test_a_job_no_longer_listed_ended_between_the_reports() -> None:
     (change,) = the_change(knowing(running())).jobs
     assert (change.ended_at, change.ended_estimated) == (T0 + 630, True)
