@@ -12,10 +12,13 @@ from sqlalchemy import Connection, Table, select
 from agent.report import Report
 from collector.ingest import Changes, Known, KnownJob, KnownNode, KnownQueue, Span
 from collector.rows import job_record, node_record, queue_record, split_id
-from collector.schema import JOB_STATES, OPEN, cluster, job, job_span, node, node_span, queue, queue_span
+from collector.schema import JOB_STATES, OPEN, cluster, job, job_live, job_span, node, node_span, queue, queue_span
 
 _LOOKUP = 500
 """Native ids per look-up: well under SQLite's limit of variables."""
+
+WHOLE_JOB = select(job, job_live.c.comment, job_live.c.estimated_start_at).outerjoin(job_live)
+"""All that job_record needs."""
 
 
 def load_known(connection: Connection, cluster_id: int, words: dict[int, str]) -> Known:
@@ -31,7 +34,7 @@ def load_known(connection: Connection, cluster_id: int, words: dict[int, str]) -
         row.job_id: Span(row.since, row.until, JOB_STATES[row.state], words[row.queue_id], row.cores, row.gpus)
         for row in connection.execute(open_spans)
     }
-    living = select(job).where(job.c.cluster_id == cluster_id, job.c.ended_at.is_(None))
+    living = WHOLE_JOB.where(job.c.cluster_id == cluster_id, job.c.ended_at.is_(None))
     for row in connection.execute(living).mappings():
         record = job_record(row, words)
         known.jobs[record.id] = KnownJob(row["id"], record, row["submitted_at"], spans.get(row["id"]))
@@ -52,7 +55,7 @@ def load_ended(
     numbers = [split_id(native_id)[0] for native_id in native_ids]
     for start in range(0, len(numbers), _LOOKUP):
         some = numbers[start : start + _LOOKUP]
-        rows = select(job).where(job.c.cluster_id == cluster_id, job.c.number.in_(some)).order_by(job.c.submitted_at)
+        rows = WHOLE_JOB.where(job.c.cluster_id == cluster_id, job.c.number.in_(some)).order_by(job.c.submitted_at)
         for row in connection.execute(rows).mappings():
             record = job_record(row, words)
             found[record.id] = KnownJob(row["id"], record, row["submitted_at"], None, row["ended_at"])

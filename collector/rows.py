@@ -37,7 +37,6 @@ _JOB_AS_IS = (
     "memory_used_bytes",
     "eligible_at",
     "started_at",
-    "estimated_start_at",
     "exit_status",
     "priority",
     "hold",
@@ -133,14 +132,13 @@ def job_row(job: Job, submitted_at: int, ended_at: int | None, ended_estimated: 
         submitted_at=submitted_at,
         ended_at=ended_at,
         ended_estimated=ended_estimated,
-        comment=job.comment if ended_at is None else None,
         hosts=hosts_text(job.hosts, word_id),
     )
     return row
 
 
 def job_record(row: RowMapping, words: Mapping[int, str]) -> Job:
-    """The Job that a row of `job` was made from; its end is left out where it was estimated."""
+    """The Job that a row of `job` with its `job_live` was made from; its end is left out where it was estimated."""
     ended = None if row["ended_estimated"] else row["ended_at"]
     server = None if row["server_id"] is None else words[row["server_id"]]
     array_number, array_index = row["array_number"], row["array_index"]
@@ -157,6 +155,7 @@ def job_record(row: RowMapping, words: Mapping[int, str]) -> Job:
         submitted_at=row["submitted_at"],
         ended_at=ended,
         comment=row["comment"],
+        estimated_start_at=row["estimated_start_at"],
         hosts=hosts_record(row["hosts"], words),
         **{name: row[name] for name in _JOB_AS_IS},
     )

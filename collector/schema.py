@@ -137,10 +137,8 @@ job = Table(
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger, comment="NULL while it lives"),
     Column("ended_estimated", Boolean, nullable=False, default=False, comment="the end lies between two polls"),
-    Column("estimated_start_at", BigInteger, comment="the scheduler's estimate"),
     Column("exit_status", Integer),
     Column("priority", Integer),
-    Column("comment", Text, comment="the scheduler's words; dropped when it ends"),
     Column("hold", Text),
     Column("depends_on", Text),
     Column("hosts", Text, comment="cores:nodes, the nodes as ranges of word ids: 24:3-10,17;12:20"),
@@ -148,6 +146,15 @@ job = Table(
     Index("job_by_number", "cluster_id", "number"),
 )
 """A job lives while `ended_at` is NULL."""
+
+job_live = Table(
+    "job_live",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), primary_key=True, autoincrement=False),
+    Column("comment", Text, comment="the scheduler's words"),
+    Column("estimated_start_at", BigInteger, comment="the scheduler's estimate"),
+)
+"""What is said of a job while it lives, where anything is; apart, because it is long and does not stay."""
 
 job_span = Table(
     "job_span",

@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
+from agent.report import Job
 from collector.ingest import Changes, JobChange
 from collector.rows import JOB_STATE_NUMBER, NODE_STATE_NUMBER, Row, job_row, node_row, queue_row
-from collector.schema import OPEN, job, job_span, node, node_span, queue, queue_span
+from collector.schema import OPEN, job, job_live, job_span, node, node_span, queue, queue_span
 from collector.words import Words
 
 Closed = tuple[int, int, int]
@@ -49,8 +50,33 @@ def write_jobs(connection: Connection, cluster_id: int, jobs: Sequence[JobChange
         ],
     )
     ids = iter(inserted)
-    _write_spans(connection, [(next(ids) if one.known is None else one.known.id, one) for one in jobs], words)
+    numbered = [(next(ids) if one.known is None else one.known.id, one) for one in jobs]
+    _write_live(connection, numbered)
+    _write_spans(connection, numbered, words)
     return inserted
+
+
+def _write_live(connection: Connection, jobs: Iterable[tuple[int, JobChange]]) -> None:
+    """What is said of the jobs now; nothing of those that have ended."""
+    gone: list[Row] = []
+    said: list[Row] = []
+    for job_id, one in jobs:
+        alive = one.known if one.known is not None and one.known.ended_at is None else None
+        before = (None, None) if alive is None else _said(alive.job)
+        after = (None, None) if one.ended_at is not None else _said(one.job)
+        if before != after:
+            if before != (None, None):
+                gone.append({"row_id": job_id})
+            if after != (None, None):
+                said.append({"job_id": job_id, "comment": after[0], "estimated_start_at": after[1]})
+    if gone:
+        connection.execute(delete(job_live).where(job_live.c.job_id == bindparam("row_id")), gone)
+    if said:
+        connection.execute(insert(job_live), said)
+
+
+def _said(record: Job) -> tuple[str | None, int | None]:
+    return record.comment, record.estimated_start_at
 
 
 def _write_spans(connection: Connection, jobs: Iterable[tuple[int, JobChange]], words: Words) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, insert, select
 
 from agent.report import Job, Node, Queue
 from agent.states import NodeState
+from collector.known import WHOLE_JOB
 from collector.rows import (
     hosts_record,
     hosts_text,
@@ -24,7 +25,7 @@ from collector.rows import (
     queue_row,
     split_id,
 )
-from collector.schema import job, metadata, node, queue
+from collector.schema import job, job_live, metadata, node, queue
 from tests.collector.reports import T0, a_job, as_running
 
 JOBS = [
@@ -46,7 +47,8 @@ def test_a_job_comes_back(record: Job) -> None:
     with engine.begin() as connection:
         metadata.create_all(connection)
         connection.execute(insert(job).values(cluster_id=1, **row))
-        stored = connection.execute(select(job)).mappings().one()
+        connection.execute(insert(job_live).values(job_id=1, comment=record.comment))
+        stored = connection.execute(WHOLE_JOB).mappings().one()
     engine.dispose()
     assert job_record(stored, {number: text for text, number in texts.items()}) == record
 

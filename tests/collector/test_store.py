@@ -27,6 +27,7 @@ from collector.schema import (
     cluster,
     dirty_hour,
     job,
+    job_live,
     job_span,
     metadata,
     node_span,
@@ -101,6 +102,29 @@ def test_silence_ends_nothing_and_is_noted(url: str) -> None:
     engine.dispose()
 
 
+def test_what_is_said_of_a_job_goes_when_it_ends(url: str) -> None:
+    store = opened(url)
+    engine = reading(url)
+    said = a_job(comment="Not enough free nodes", estimated_start_at=T0 + 900)
+    for at, one, expected in [
+        (60, said, [("Not enough free nodes", T0 + 900)]),
+        (120, replace(said, comment="Queue not started"), [("Queue not started", T0 + 900)]),
+        (180, replace(said, comment=None, estimated_start_at=None), []),
+        (240, said, [("Not enough free nodes", T0 + 900)]),
+        (300, replace(said, state=JobState.FINISHED), []),
+        (360, said, [("Not enough free nodes", T0 + 900)]),
+    ]:
+        put(store, a_report(T0 + at, [one]))
+        assert [(row["comment"], row["estimated_start_at"]) for row in table_rows(engine, job_live)] == expected
+        if at == 240:
+            store.close()
+            store = opened(url)
+    put(store, a_report(T0 + 420, []))
+    assert table_rows(engine, job_live) == []
+    store.close()
+    engine.dispose()
+
+
 def test_a_failure_inside_the_transaction_leaves_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = opened(url)
     put(store, a_report(T0 + 60, [a_job()]))
@@ -170,7 +194,8 @@ def test_a_strangers_text_is_stored_as_it_is(url: str, name: str) -> None:
     put(store, a_report(T0 + 60, [a_job(name=name, user=name, queue=name, comment=name)]))
     engine = reading(url)
     (row,) = table_rows(engine, job)
-    assert (row["name"], row["comment"]) == (name, name)
+    assert row["name"] == name
+    assert [one["comment"] for one in table_rows(engine, job_live)] == [name]
     assert name in {one["text"] for one in table_rows(engine, word)}
     store.close()
     engine.dispose()

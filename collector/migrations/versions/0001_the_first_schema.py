@@ -132,10 +132,8 @@ def upgrade() -> None:
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True, comment="NULL while it lives"),
         sa.Column("ended_estimated", sa.Boolean(), nullable=False, comment="the end lies between two polls"),
-        sa.Column("estimated_start_at", sa.BigInteger(), nullable=True, comment="the scheduler's estimate"),
         sa.Column("exit_status", sa.Integer(), nullable=True),
         sa.Column("priority", sa.Integer(), nullable=True),
-        sa.Column("comment", sa.Text(), nullable=True, comment="the scheduler's words; dropped when it ends"),
         sa.Column("hold", sa.Text(), nullable=True),
         sa.Column("depends_on", sa.Text(), nullable=True),
         sa.Column(
@@ -312,6 +310,17 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("cluster_id", "bucket", "queue_id", "user_id", "group_id"),
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "job_live",
+        sa.Column("job_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("comment", sa.Text(), nullable=True, comment="the scheduler's words"),
+        sa.Column("estimated_start_at", sa.BigInteger(), nullable=True, comment="the scheduler's estimate"),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["job.id"],
+        ),
+        sa.PrimaryKeyConstraint("job_id"),
     )
     op.create_table(
         "job_span",
