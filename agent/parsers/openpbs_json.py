@@ -20,7 +20,7 @@ from agent.errors import ParseError
 from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedServer
 from agent.parsers.notes import Notes
 from agent.parsers.openpbs_jobs import JOB_ATTRIBUTES, JOB_RESOURCES, JobReader
-from agent.parsers.openpbs_records import decoded, read_node, read_queue
+from agent.parsers.openpbs_records import CUT, MAX_RECORD, TOO_LONG, decoded, read_node, read_queue
 
 Member = Tuple[str, Union[Dict[str, Any], str]]
 """A record's name, and its values, or the reason why it has none."""
@@ -138,7 +138,6 @@ def _attributes(values: Union[Dict[str, Any], str]) -> Dict[str, str]:
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
 _OF_ANY_LISTING = ("timestamp", "pbs_version", "pbs_server")
 _LISTINGS = ("Jobs", "nodes", "Queue", "Server", "Reservations", "resources", "hooks")
-_CUT = "the output ends inside it"
 
 
 def _members(raw: bytes, listing: str, notes: Notes) -> Iterator[Member]:
@@ -160,7 +159,7 @@ def _members(raw: bytes, listing: str, notes: Notes) -> Iterator[Member]:
     name, rest, values = _member(raw[start:])
     closed = rest.startswith("}") and rest.endswith("}") and len(rest) > 1
     if isinstance(values, str) and not raw.rstrip().endswith(b"}"):
-        values = _CUT
+        values = CUT
     elif not isinstance(values, str) and not closed:
         notes.complete = False
         notes.add(f"the document is not closed after the last record: {rest[:40]!r} instead of braces", name)
@@ -169,8 +168,9 @@ def _members(raw: bytes, listing: str, notes: Notes) -> Iterator[Member]:
 
 def _member(chunk: bytes) -> Tuple[str, str, Union[Dict[str, Any], str]]:
     """Name, what follows the value, and the value of one `name": {...}`."""
-    text = chunk.decode("latin-1")
-    name, _, text = text.partition('":')
+    if len(chunk) > MAX_RECORD:
+        return chunk[:80].partition(b'"')[0].decode("latin-1"), "", TOO_LONG
+    name, _, text = chunk.decode("latin-1").partition('":')
     for attempt in (str.lstrip, _repaired):
         text = attempt(text)
         try:

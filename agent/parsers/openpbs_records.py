@@ -17,7 +17,13 @@ from agent.states import OPENPBS_NODE_STATES, JobState, NodeState, occupied, wor
 
 Attributes = Mapping[str, str]
 
-COUNTER = re.compile(r"([A-Za-z]{1,40}):([0-9]{1,9})(?:\s|\Z)")
+MAX_RECORD = 8_000_000
+"""Bytes. Longer records are not read: an environment has to fit into the kernel's 2 MB for a program's arguments."""
+
+CUT = "the output ends inside it"
+TOO_LONG = f"it is longer than {MAX_RECORD} bytes"
+
+COUNTER = re.compile(r"(?<![A-Za-z])([A-Za-z]{1,40}):([0-9]{1,9})(?:\s|\Z)")
 """One counter of `state_count` and `array_state_count`: word and number."""
 
 

@@ -25,10 +25,10 @@ from agent.errors import ParseError
 from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedServer
 from agent.parsers.notes import Notes
 from agent.parsers.openpbs_jobs import JOB_ATTRIBUTES, JOB_RESOURCES, JobReader
-from agent.parsers.openpbs_records import decoded, read_node, read_queue
+from agent.parsers.openpbs_records import CUT, MAX_RECORD, TOO_LONG, decoded, read_node, read_queue
 
-Records = Iterable[Tuple[bytes, bool]]
-"""Each record's text without its header's words, and whether it is whole."""
+Records = Iterable[Tuple[bytes, str]]
+"""Each record's text without its header's words, and what is wrong with it: empty, or the reason to leave it out."""
 
 
 def parse_jobs(raw: bytes, zone: tzinfo) -> ParsedJobs:
@@ -44,11 +44,11 @@ def parse_jobs(raw: bytes, zone: tzinfo) -> ParsedJobs:
     if wrapped:
         records = _unforged(records, notes)
     values_may_break = wrapped or b"^\n" in raw
-    for record, whole in records:
+    for record, wrong in records:
         text = record.decode("latin-1")
         name = text.partition("\n")[0]
-        if not whole:
-            notes.leave_out(name, _CUT)
+        if wrong:
+            notes.leave_out(name, wrong)
         elif values_may_break and (text.count("\n") != text.count("\n    ") or "^\n" in text):
             reader.read(name, _job_attributes_with_breaks(text, notes))
         else:
@@ -65,11 +65,11 @@ def parse_nodes(raw: bytes, zone: tzinfo) -> ParsedNodes:
     del zone
     notes = Notes("pbsnodes -a")
     parsed = ParsedNodes()
-    for record, whole in _node_records(raw):
+    for record, wrong in _node_records(raw):
         name, attributes = _attributes(record)
         try:
-            if not whole:
-                raise ValueError(_CUT)
+            if wrong:
+                raise ValueError(wrong)
             parsed.nodes.append(read_node(name, attributes, notes))
         except ValueError as reason:
             notes.leave_out(name, str(reason))
@@ -84,11 +84,11 @@ def parse_queues(raw: bytes) -> ParsedQueues:
     """
     notes = Notes("qstat -Q -f")
     parsed = ParsedQueues()
-    for record, whole in _records(raw, b"Queue: ", notes):
+    for record, wrong in _records(raw, b"Queue: ", notes):
         name, attributes = _attributes(record)
         try:
-            if not whole:
-                raise ValueError(_CUT)
+            if wrong:
+                raise ValueError(wrong)
             parsed.queues.append(read_queue(name, attributes, notes))
         except ValueError as reason:
             notes.leave_out(name, str(reason))
@@ -103,12 +103,12 @@ def parse_server(raw: bytes) -> ParsedServer:
     """
     notes = Notes("qstat -B -f")
     server = ParsedServer()
-    for record, whole in _records(raw, b"Server: ", notes):
+    for record, wrong in _records(raw, b"Server: ", notes):
         name, attributes = _attributes(record)
-        if whole:
-            server.name, server.version = decoded(name), decoded(attributes.get("pbs_version", ""))
+        if wrong:
+            notes.leave_out(name, wrong)
         else:
-            notes.leave_out(name, _CUT)
+            server.name, server.version = decoded(name), decoded(attributes.get("pbs_version", ""))
         break
     server.warnings = notes.warnings()
     return server
@@ -124,17 +124,14 @@ def split_records(raw: bytes, header: str) -> Iterator[Tuple[str, Dict[str, str]
     if header == "Job Id:" and _is_wrapped(raw):
         records = _unforged(records, notes)
     elif header:
-        records = ((record.replace(b"\n\t", b""), whole) for record, whole in records)
-    for record, whole in records:
-        if whole:
+        records = ((record.replace(b"\n\t", b""), wrong) for record, wrong in records)
+    for record, wrong in records:
+        if not wrong:
             text = record.decode("latin-1")
             yield text.partition("\n")[0], _job_attributes_with_breaks(text, notes)
 
 
-_CUT = "the output ends inside it"
-
-
-def _records(raw: bytes, head: bytes, notes: Notes) -> Iterator[Tuple[bytes, bool]]:
+def _records(raw: bytes, head: bytes, notes: Notes) -> Iterator[Tuple[bytes, str]]:
     """Split at every header that follows an empty line; a record is whole if an empty line ends it."""
     start = 0 if raw.startswith(head) else raw.find(b"\n" + head) + 1
     if not raw.startswith(head, start):
@@ -149,10 +146,17 @@ def _records(raw: bytes, head: bytes, notes: Notes) -> Iterator[Tuple[bytes, boo
         end = raw.find(following, start)
         if end < 0:
             break
-        yield raw[start:end], True
+        yield _checked(raw, start, end)
         start = end + 2
-    last = raw[start:]
-    yield last.rstrip(b"\n"), last.endswith(b"\n\n")
+    yield _checked(raw, start, len(raw))
+
+
+def _checked(raw: bytes, start: int, end: int) -> Tuple[bytes, str]:
+    if end - start > MAX_RECORD:
+        return raw[start : start + 80].partition(b"\n")[0], TOO_LONG
+    if end < len(raw) or raw.endswith(b"\n\n"):
+        return raw[start:end].rstrip(b"\n"), ""
+    return raw[start:end], CUT
 
 
 def _is_wrapped(raw: bytes) -> bool:
@@ -170,29 +174,29 @@ _AFTER_USERS_TEXT = re.compile(
 ).search
 
 
-def _unforged(records: Records, notes: Notes) -> Iterator[Tuple[bytes, bool]]:
+def _unforged(records: Records, notes: Notes) -> Iterator[Tuple[bytes, str]]:
     """Undo the wrapping; give back to values the records that only stand in them, and leave out what looks forged."""
     held: List[bytes] = []
-    name = ""
-    ended = True
-    for wrapped, whole in records:
+    name = wrong_with_held = ""
+    for wrapped, wrong in records:
         record = wrapped.replace(b"\n\t", b"")
         shown = record[:80].partition(b"\n")[0].decode("latin-1")
-        if held and not _is_job(record) and (whole or not _has_ended(b"\n\n".join(held))):
+        cut = wrong == CUT
+        if held and not _is_job(record) and (not cut or not _has_ended(b"\n\n".join(held))):
             # One that was cut off may lack an attribute for that reason: it is a value's if the job before goes on.
             notes.add(f"'Job Id: {shown}' stands inside a value and is no job", name)
             held.append(b"Job Id: " + record)
-            ended = whole
-        elif whole and not _breaks_as_qstat(wrapped):
+            wrong_with_held = wrong
+        elif not wrong and not _breaks_as_qstat(wrapped):
             notes.add("this record was left out: it looks forged, its line breaks are not qstat's", shown)
         else:
             if held:
-                yield b"\n\n".join(held), ended
-            held, name, ended = [record], shown, whole
+                yield b"\n\n".join(held), wrong_with_held
+            held, name, wrong_with_held = [record], shown, wrong
     if held:
         record = b"\n\n".join(held)
         # An empty line may stand inside a value, too: what the server prints last must have come.
-        yield record, ended and _has_ended(record)
+        yield record, wrong_with_held or ("" if _has_ended(record) else CUT)
 
 
 def _is_job(record: bytes) -> bool:
@@ -223,12 +227,12 @@ def _breaks_as_qstat(wrapped: bytes) -> bool:
 
 def _may_be_broken(attribute: bytes) -> bool:
     """The same for a value with `^`, which counts as a column of its own if typed, and not if it encodes a byte."""
-    fulls = (_WIDTH - 3,)  # without the four spaces
+    fulls = [_WIDTH - 3]  # without the four spaces
     for line in attribute.split(b"\n\t")[:-1]:
         most = len(line) - line.count(b",")
         if not line.endswith(b",") and not any(most - line.count(b"^") <= full <= most for full in fulls):
             return False
-        fulls = (_WIDTH - 8, _WIDTH - 7)  # after a comma, and elsewhere
+        fulls = [_WIDTH - 8, _WIDTH - 7]  # after a comma, and elsewhere
     return True
 
 
@@ -318,21 +322,17 @@ def _attributes(record: bytes) -> Tuple[str, Dict[str, str]]:
     return name, dict(reversed([part.partition(" = ")[::2] for part in parts]))
 
 
-_node_heads = re.compile(rb"(?:\A|\n\n)(?=\S[^\n]*\n     [A-Za-z_][\w.-]* = )").finditer
+_node_heads = re.compile(rb"(?:\A|\n\n)(?=[^\s]{1,255}\n     [A-Za-z_][\w.-]* = )").finditer
 
 
-def _node_records(raw: bytes) -> Iterator[Tuple[bytes, bool]]:
+def _node_records(raw: bytes) -> Iterator[Tuple[bytes, str]]:
     """Split at every name that follows an empty line and is followed by an attribute: comments hold empty lines."""
     raw = raw.lstrip(b"\n")
     heads = list(_node_heads(raw))
     if not heads and raw.strip():
         raise ParseError(f"expected nodes of pbsnodes -a, got {_excerpt(raw)}")
-    ends = [head.start() for head in heads[1:]]
-    for head, end in zip(heads, ends):
-        yield raw[head.end() : end], True
-    for head in heads[-1:]:
-        last = raw[head.end() :]
-        yield last.rstrip(b"\n"), last.endswith(b"\n\n")
+    for head, end in zip(heads, [*(head.start() for head in heads[1:]), len(raw)]):
+        yield _checked(raw, head.end(), end)
 
 
 def _excerpt(raw: bytes) -> str:

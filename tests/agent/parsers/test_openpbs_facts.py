@@ -83,7 +83,7 @@ def records(parsed: ParsedJobs) -> List[Any]:
 def check_clean(parsed: Any) -> None:
     """Nothing was left out; the only thing worth a word is a record that somebody typed into an environment."""
     assert parsed.complete
-    assert all("4242.pbs01" in warning.message for warning in parsed.warnings), parsed.warnings
+    assert all("156.pbs01" in warning.source for warning in parsed.warnings), parsed.warnings
 
 
 def test_every_sample_has_outputs_to_compare() -> None:
