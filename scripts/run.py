@@ -17,10 +17,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -202,8 +203,12 @@ class Programs:
         """Raise RuntimeError with its last words if one has ended."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                last = self._log(name).read_text(errors="replace").splitlines()[-15:]
-                raise RuntimeError("\n".join([f"the {name} ended with exit code {process.returncode}:", *last]))
+                words = f"the {name} ended with exit code {process.returncode}:"
+                raise RuntimeError(f"{words}\n{self.last_words(name)}")
+
+    def last_words(self, name: str) -> str:
+        """The end of its log."""
+        return "\n".join(self._log(name).read_text(errors="replace").splitlines()[-15:])
 
     def stop(self) -> None:
         """End all of them, politely first."""
@@ -224,31 +229,29 @@ class Programs:
 
 def _run(plan: Plan, running: Programs) -> None:
     settings = load_settings(plan.config)
-    say(f"{plan.headline}")
+    say(plan.headline)
     for name, command in plan.programs.items():
         running.start(name, command, plan.config)
     running.start("page", [sys.executable, "app.py"], plan.config)
+    address = f"http://{settings.web.host}:{settings.web.port}"
+    threading.Thread(target=_tell_when_served, args=(address, running), daemon=True).start()
     if plan.prepare is not None:
         plan.prepare(settings)
     running.start("collector", [sys.executable, "-m", "collector", "run"], plan.config)
-    address = f"http://{settings.web.host}:{settings.web.port}"
-    for _ in _until(PAGE_SECONDS):
-        running.check()
-        if _answers(f"{address}/healthz"):
-            break
-    else:
-        raise RuntimeError(f"the page at {address} did not answer within {PAGE_SECONDS} s")
-    say(f"the page is at {address}  (Ctrl-C stops everything)")
     while True:
         running.check()
         time.sleep(0.5)
 
 
-def _until(seconds: float) -> Iterator[None]:
-    end = time.monotonic() + seconds
+def _tell_when_served(address: str, running: Programs) -> None:
+    end = time.monotonic() + PAGE_SECONDS
     while time.monotonic() < end:
-        yield
+        if _answers(f"{address}/healthz"):
+            say(f"the page is at {address}  (Ctrl-C stops everything)")
+            return
         time.sleep(0.1)
+    say(f"the page at {address} does not answer after {PAGE_SECONDS} s; its last words:")
+    say(running.last_words("page"))
 
 
 def _answers(url: str) -> bool:
