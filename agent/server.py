@@ -57,6 +57,7 @@ class Stop:
         os.set_blocking(self._wake_write, False)
         self.requested = False
         self._before: Dict[int, Any] = {}
+        self._wakeup_before = -1
 
     @property
     def fd(self) -> int:
@@ -70,11 +71,16 @@ class Stop:
 
     def install(self) -> None:
         """Take SIGTERM and SIGINT; only in the main thread."""
+        # Written by the interpreter itself when a signal comes: a handler of ours would run too late for a
+        # poll that is just being entered.
+        self._wakeup_before = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._before[number] = signal.signal(number, self._handle)
 
     def close(self) -> None:
         """Give the signals back."""
+        if self._before:
+            signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():
             signal.signal(number, handler)
         os.close(self._wake_read)

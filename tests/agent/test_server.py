@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import threading
 import time
 from contextlib import contextmanager
@@ -407,3 +408,21 @@ def test_nothing_here_writes_files(tmp_path, monkeypatch, serving):
     with serving(Rounds()) as server:
         server.ask()
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_a_signal_is_seen_by_a_poll_that_is_just_being_entered():
+    # The pipe must be written by the interpreter when the signal comes, not by the handler, which runs later.
+    stop = Stop()
+    stop.install()
+    try:
+        assert signal.set_wakeup_fd(-1) not in (-1, stop.fd)
+    finally:
+        stop.close()
+    other = Stop()
+    other.install()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert select.select([other.fd], [], [], 5)[0] == [other.fd]
+        assert other.requested
+    finally:
+        other.close()
