@@ -37,6 +37,7 @@ PAGE_PORT = 8050
 PAGE_SECONDS = 60
 """How long the page may take to answer for the first time."""
 STOP_SECONDS = 8
+_WIPE = "\r\033[K"
 
 
 @dataclass
@@ -150,7 +151,7 @@ def progress(what: str | None, share: float) -> None:
     """A bar on a terminal, in place; nothing elsewhere. None wipes it."""
     if sys.stdout.isatty():
         bar = "" if what is None else f"webstat: {what:28} [{'#' * int(share * 30):30}] {share:4.0%}"
-        print(f"\r\033[K{bar}", end="", flush=True)
+        print(f"{_WIPE}{bar}", end="", flush=True)
 
 
 def write_config(folder: Path, clusters: list[tuple[str, str, bool]], period: int, port: int | None) -> Path:
@@ -266,9 +267,9 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     raise Stopped
 
 
-def say(words: str, end: str = "\n") -> None:
-    """One line to the person at the terminal."""
-    print(f"webstat: {words}", end=end, flush=True)
+def say(words: str) -> None:
+    """One line to the person at the terminal, in the place of a bar if there is one."""
+    print(f"{_WIPE if sys.stdout.isatty() else ''}webstat: {words}", flush=True)
 
 
 if __name__ == "__main__":
