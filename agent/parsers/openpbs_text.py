@@ -43,13 +43,13 @@ def parse_jobs(raw: bytes, zone: tzinfo) -> ParsedJobs:
     wrapped = _is_wrapped(raw)
     if wrapped:
         records = _unforged(records, notes)
-    values_may_break = wrapped or b"^\n" in raw
+    values_may_break = wrapped or bool(_BREAK_IN_VALUE(raw))
     for record, wrong in records:
         text = record.decode("latin-1")
         name = text.partition("\n")[0]
         if wrong:
             notes.leave_out(name, wrong)
-        elif values_may_break and (text.count("\n") != text.count("\n    ") or "^\n" in text):
+        elif values_may_break and text.count("\n") != text.count("\n    "):
             reader.read(name, _job_attributes_with_breaks(text, notes))
         else:
             reader.read(name, _job_attributes(text, notes))
@@ -161,12 +161,13 @@ def _checked(raw: bytes, start: int, end: int) -> Tuple[bytes, str]:
 
 def _is_wrapped(raw: bytes) -> bool:
     # A newline and TAB after `^` may be what the release makes of the byte 0xCA and a TAB, with -w too.
-    at = raw.find(b"\n\t")
-    while at > 0 and raw[at - 1 : at] == b"^":
-        at = raw.find(b"\n\t", at + 1)
+    at = raw.find(b"\t")
+    while at >= 0 and (raw[at - 1 : at] != b"\n" or raw[at - 2 : at] == b"^\n"):
+        at = raw.find(b"\t", at + 1)
     return at >= 0
 
 
+_BREAK_IN_VALUE = re.compile(rb"\^\n(?!    |\n)").search
 _USERS_TEXT = b"\n    Variable_List = "
 _OF_EVERY_JOB = tuple(b"\n    %b = " % name for name in (b"Job_Name", b"Job_Owner", b"job_state", b"queue", b"ctime"))
 _AFTER_USERS_TEXT = re.compile(
@@ -276,11 +277,7 @@ _split_attributes = re.compile(r"\n {4,5}(?=[A-Za-z_][\w.-]{0,80} = )").split
 
 
 def _job_attributes(text: str, notes: Notes) -> Dict[str, str]:
-    """The attributes of a job's record that are used.
-
-    Where one stands twice, what comes first counts, but what comes last if both come after Variable_List: there the
-    user's text is before the server's.
-    """
+    """The attributes of a job's record that are used, where none stands twice."""
     middle = text.find("\n    Variable_List = ")
     if middle < 0:
         middle = len(text)
@@ -289,15 +286,16 @@ def _job_attributes(text: str, notes: Notes) -> Dict[str, str]:
     attributes: Dict[str, str] = dict(mixed)
     attributes.update(reversed(server_wrote))
     if len(attributes) < len(server_wrote) + len(mixed):
-        _note_twice([name for name, _ in server_wrote + mixed], text, notes)
+        return _job_attributes_with_breaks(text, notes)
     return attributes
 
 
 def _job_attributes_with_breaks(text: str, notes: Notes) -> Dict[str, str]:
-    """The same, of a record in whose values newlines stand: all attributes, each with all of its lines.
+    """All attributes of a record in whose values newlines stand, each with all of its lines.
 
-    What follows a `^` at the end of a line may be the rest of a value that had the byte 0xCA: it does not count if
-    the attribute stands elsewhere too.
+    Where one stands twice, what comes first counts, but what comes last if both come after Variable_List: there the
+    user's text is before the server's. What follows a `^` at the end of a line may be the rest of a value that had the
+    byte 0xCA: it does not count if the attribute stands elsewhere too.
     """
     parts = _split_attributes(text)
     pairs = [part.partition(" = ")[::2] for part in parts[1:]]
