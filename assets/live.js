@@ -19,11 +19,13 @@
     if (document.getElementById("page") && window.dash_clientside.set_props) window.dash_clientside.set_props(id, props);
   }
 
-  function pass() {
+  function pass(justDrawn) {
     if (document.hidden || !ws.shown) return;
     const stamps = Object.fromEntries(Object.entries(news).map(([name, item]) => [name, item.stamp]));
     const text = JSON.stringify(stamps);
-    const failed = Object.keys(ws.shown).length === 0; // the last drawing could not be made: try again
+    // A drawing that could not be made is tried again, at the next sign of life and no sooner.
+    const failed = Object.keys(ws.shown).length === 0;
+    if (failed && justDrawn) return;
     if (!failed && (text === sent || Object.keys(stamps).every((name) => stamps[name] === ws.shown[name]))) return;
     sent = text;
     setTimeout(() => set("news", { data: { ...stamps, at: Date.now() } }), Math.random() * HERD);
@@ -78,7 +80,7 @@
   }
 
   /* Called after each drawing: news that came while it was under way. */
-  ws.drawn = pass;
+  ws.drawn = () => pass(true);
 
   setInterval(judge, 3000);
   document.addEventListener("visibilitychange", () => {

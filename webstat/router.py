@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dash import Dash, Input, Output, State, html, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, no_update
 
 from webstat import ids
 from webstat.components import nav
@@ -20,23 +21,42 @@ from webstat.errors import StoreBroken
 from webstat.health import COLLECTOR, Cluster, stamps
 from webstat.live import Hub
 from webstat.pages import find, start
+from webstat.parts import CHART, PART, fingerprint, take_apart
 from webstat.theme import THEMES
 from webstat.view import View
 
 log = logging.getLogger(__name__)
 
 
+FRAME = (ids.BAR, ids.FRESHNESS, ids.DEMO, ids.TABS, ids.FOOTER)
+"""What stands around the page, in the order of _frame()."""
+
+
+@dataclass
+class Drawing:
+    """What is to be replaced on the screen; None, or a name that is missing, is what stays."""
+
+    frame: list[Any] = field(default_factory=lambda: [None] * len(FRAME))
+    page: list[Any] | None = None
+    drawn: dict[str, Any] | None = None
+    contents: dict[str, Any] = field(default_factory=dict)
+    """Parts' children and charts' figures by name."""
+
+    def outputs(self, parts: list[str], charts: list[str]) -> list[Any]:
+        """In the order of the callback's outputs; `parts` and `charts` are those on the screen."""
+        rest = [self.contents.get(name, no_update) for name in parts], [self.contents.get(n, no_update) for n in charts]
+        return [no_update if one is None else one for one in (*self.frame, self.page, self.drawn)] + list(rest)
+
+
 def register(app: Dash, source: Source, hub: Hub) -> None:
     """Add the callback that draws pages."""
 
     @app.callback(
-        Output(ids.BAR, "children"),
-        Output(ids.FRESHNESS, "children"),
-        Output(ids.DEMO, "children"),
-        Output(ids.TABS, "children"),
-        Output(ids.FOOTER, "children"),
+        *[Output(ident, "children") for ident in FRAME],
         Output(ids.PAGE, "children"),
         Output(ids.DRAWN, "data"),
+        Output({PART: ALL}, "children"),
+        Output({CHART: ALL}, "figure"),
         Input(ids.URL, "pathname"),
         Input(ids.VIEWER, "data"),
         Input(ids.NEWS, "data"),
@@ -46,27 +66,32 @@ def register(app: Dash, source: Source, hub: Hub) -> None:
     def draw(
         path: str | None, viewer: dict[str, str] | None, _news: Any, _tick: Any, drawn: dict[str, Any] | None
     ) -> Any:
+        on_screen = (
+            [one["id"][PART] for one in ctx.outputs_list[-2]],
+            [one["id"][CHART] for one in ctx.outputs_list[-1]],
+        )
         if not viewer:
-            return [no_update] * 7
+            return Drawing().outputs(*on_screen)
         try:
-            return draw_site(source, hub.connected, path or "/", viewer, drawn or {}, time.time())
+            drawing = draw_site(source, hub.connected, path or "/", viewer, drawn or {}, time.time())
         except StoreBroken as error:
-            return _could_not("The store could not be read.", str(error))
+            drawing = _could_not("The store could not be read.", str(error))
         except Exception as error:  # a page that fails must say so, with what to quote to an admin
-            return _could_not("This page could not be drawn.", "", error)
+            drawing = _could_not("This page could not be drawn.", "", error)
+        return drawing.outputs(*on_screen)
 
 
-def _could_not(matter: str, words: str, error: Exception | None = None) -> list[Any]:
+def _could_not(matter: str, words: str, error: Exception | None = None) -> Drawing:
     code = secrets.token_hex(2).upper()
     log.error("%s code=%s words=%s", matter, code, words, exc_info=error)
     # Nothing is marked as drawn, so that the next sign of life brings another try.
-    return [no_update] * 5 + [start.broken(matter, words, code), {"title": "webstat", "clusters": {}}]
+    return Drawing(page=start.broken(matter, words, code), drawn={"title": "webstat", "clusters": {}})
 
 
 def draw_site(
     source: Source, connected: bool, path: str, viewer: dict[str, str], drawn: dict[str, Any], now: float
-) -> list[Any]:
-    """The frame's parts, the page and what they were drawn from; no_update for what is on the screen already.
+) -> Drawing:
+    """What of the frame and the page is not on the screen yet, by what was `drawn` before.
 
     Raises StoreBroken.
     """
@@ -75,18 +100,33 @@ def draw_site(
     found = find(path)
     own = {name: seen[name] for name in (COLLECTOR, *_rests_on(found, view.clusters)) if name in seen}
     look = [path, view.theme, str(view.zone)]
-    frame_key, page_key = [seen, *look], [own, *look]
-    frame: list[Any] = [no_update] * 5
-    if drawn.get("frame") != frame_key:
-        entry = found[0].entry if found else ""
-        frame = [part(view, entry) for part in (nav.bar, _freshness, _demo, nav.tabs, _footer)]
-    if drawn.get("page") == page_key:
-        page, title = no_update, drawn.get("title")
+    if drawn.get("page") == [own, *look] and drawn.get("clusters") == seen:
+        return Drawing()
+    drawing = Drawing(drawn={**drawn, "page": [own, *look], "clusters": seen})
+    assert drawing.drawn is not None
+    frame = _frame(view, found[0].entry if found else "")
+    drawing.drawn["frame"] = [fingerprint(one) for one in frame]
+    before = drawn.get("frame") or [None] * len(frame)
+    drawing.frame = [
+        None if old == new else one for one, old, new in zip(frame, before, drawing.drawn["frame"], strict=True)
+    ]
+    if drawn.get("page") == [own, *look]:
+        return drawing
+    page, drawing.drawn["title"] = _page(view, path, found)
+    taken = take_apart(page)
+    drawing.drawn["outline"], drawing.drawn["parts"] = [taken.frame, *look], taken.fingerprints()
+    if drawn.get("outline") != drawing.drawn["outline"]:
+        drawing.page = page
     else:
-        page, title = _page(view, path, found)
-    if drawn.get("frame") == frame_key and page is no_update:
-        return [no_update] * 7
-    return [*frame, page, {"frame": frame_key, "page": page_key, "title": title, "clusters": seen}]
+        known, contents = drawn["parts"], {**taken.parts, **taken.charts}
+        drawing.contents = {
+            name: contents[name] for name, mark in drawing.drawn["parts"].items() if known.get(name) != mark
+        }
+    return drawing
+
+
+def _frame(view: View, entry: str) -> list[Any]:
+    return [nav.bar(view, entry), nav.freshness(view), nav.demo(view), nav.tabs(view, entry), nav.footer(view)]
 
 
 def _page(view: View, path: str, found: Any) -> tuple[list[Any], str]:
@@ -101,9 +141,7 @@ def _page(view: View, path: str, found: Any) -> tuple[list[Any], str]:
     body = start.no_data(view) if _nothing(view) else page.layout(view, **words)
     if body is None:
         return start.no_such_page(view, path), site
-    # A wrapper of its own for each page: one page's parts are never mistaken for another's.
-    shown = html.Div([start.collector_missing(view), *body], key=page.path)
-    return [shown], f"{title} · {site}"
+    return [start.collector_missing(view), *body], f"{title} · {site}"
 
 
 def _nothing(view: View) -> bool:
@@ -114,18 +152,6 @@ def _rests_on(found: Any, clusters: tuple[Cluster, ...]) -> list[str]:
     if found and "name" in found[1]:
         return [found[1]["name"]]
     return [cluster.name for cluster in clusters]
-
-
-def _freshness(view: View, _entry: str) -> list[Any]:
-    return nav.freshness(view)
-
-
-def _demo(view: View, _entry: str) -> list[Any]:
-    return nav.demo(view)
-
-
-def _footer(view: View, _entry: str) -> list[Any]:
-    return nav.footer(view)
 
 
 def _theme(viewer: dict[str, str]) -> str:

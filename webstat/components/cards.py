@@ -26,14 +26,14 @@ def card(
         [html.H2(title, className="ws-q", id=ident), html.Div(subtitle, className="ws-sub")], className="mb-2"
     )
     return html.Section(
-        html.Div([head, *body], className="card-body"),
+        html.Div([head, html.Div(list(body))], className="card-body"),
         className="card" + (" h-100" if fill else "") + (" ws-stale" if stale else ""),
         **{"aria-labelledby": ident},
     )
 
 
 def kpi(
-    label: str, value: str, unit: str = "", note: Part = "", small: bool = False, define: str | None = None
+    label: str, value: Part, unit: str = "", note: Part = "", small: bool = False, define: str | None = None
 ) -> html.Div:
     """One number with its label above, its unit beside, a note below; `define` explains the label."""
     name: Part = html.Span(label, className="ws-def", title=define, tabIndex=0) if define else label

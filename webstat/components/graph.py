@@ -25,4 +25,6 @@ def graph(ident: str, figure: dict[str, Any] | None, message: str, nothing: tupl
         return html.Div(empty(*nothing), className="flex-grow-1")
     height = f"{figure['layout']['height']}px"
     drawn = dcc.Graph(id=ident, figure=figure, config=CONFIG, style={"height": height}, responsive=True)
-    return html.Div(drawn, className="flex-grow-1 ws-graph", role="img", **{"aria-label": message})
+    said = html.Span(html.Span(message), id=f"{ident}-message", className="visually-hidden")
+    label = {"aria-labelledby": f"{ident}-message"}
+    return html.Div([said, html.Div(drawn, role="img", **label)], className="flex-grow-1 ws-graph")

@@ -57,7 +57,9 @@ def cluster_menu(view: View, label: str, current: Cluster | None, active: bool =
         summary = html.Summary(
             chevron, className="btn btn-outline-secondary px-1 py-0", title=label, **{"aria-label": label}
         )
-    return html.Details([summary, html.Ul(items, className="dropdown-menu show")], className="ws-menu")
+    # With an id of its own it stays open when there is news.
+    ident = "clusters-menu" if current is None else "other-clusters"
+    return html.Details([summary, html.Ul(items, className="dropdown-menu show")], className="ws-menu", id=ident)
 
 
 def freshness(view: View) -> list[Part]:
@@ -103,7 +105,8 @@ def footer(view: View) -> list[Part]:
         for c in view.clusters
         if c.query_seconds is not None and c.report
     ]
-    parts: list[Part] = [html.Span(f"Times are {zone_words(view.zone, view.now)}; hover for UTC.")]
+    zone = zone_words(view.zone, view.now)
+    parts: list[Part] = [html.Span("Times are UTC." if zone == "UTC" else f"Times are {zone}; hover for UTC.")]
     if loads:
         more = f", and {len(loads) - 3} more" if len(loads) > 3 else ""
         parts.append(html.Span(f"What asking the schedulers costs them: {', '.join(loads[:3])}{more}."))

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pandas as pd
 from sqlalchemy import URL, Engine, Select, and_, case, create_engine, event, func, or_, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from agent.states import HOLDS_CORES
@@ -50,13 +50,13 @@ def _frame(engine: Engine, query: Select[Any], dtypes: dict[str, str]) -> pd.Dat
     try:
         with engine.connect() as connection:
             rows = connection.execute(query).all()
-    except (OperationalError, ProgrammingError) as error:
+    except DBAPIError as error:
         words = str(error.orig)
         if any(sign in words for sign in ("unable to open", "no such table", "no such column", "does not exist")):
             raise StoreEmpty(words) from error
         raise StoreBroken(words) from error
     except SQLAlchemyError as error:
-        raise StoreBroken(str(error)) from error
+        raise StoreBroken(type(error).__name__) from error
     # Column by column: a frame made from rows guesses each type and is several times slower.
     columns = zip(*rows, strict=True) if rows else ((),) * len(dtypes)
     return pd.DataFrame(

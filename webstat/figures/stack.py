@@ -115,12 +115,14 @@ def usage_figure(
     for start, stop in runs(usable):
         dotted = {"width": 1.5, "color": t["ink-2"], "dash": "dot"}
         data.append(line(usable, start, stop, name="usable", line=dotted))
+    edges = [local(index[0], offset), local(until, offset)]
     layout = {
         "template": template(theme),
         "height": HEIGHT,
         "xaxis": {
             "type": "date",
-            "range": [local(index[0], offset), local(until, offset)],
+            # Not `range`, which would move on with the clock at each report.
+            "autorangeoptions": {"include": edges, "clipmin": edges[0], "clipmax": edges[1]},
             "tickformat": "%H:%M\n%a %-d %b",
             "hoverformat": "%a %H:%M",
             "tickangle": 0,

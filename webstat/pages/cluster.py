@@ -171,7 +171,7 @@ def _usage(cluster: Cluster, cores: Capacity, colours: Mapping[str, Shade], view
         ),
     )
     latest = frames.holders_frame(view.source.totals(cluster)).set_index("user")["cores"]
-    heavy = ", ".join(str(user) for user in used.users.columns[:3])
+    heavy = ", ".join(shorten(str(user), 24) for user in used.users.columns[:3])
     message = f"Stacked cores in use by user over the last 24 hours; {number(cores.in_use)} at the end; most by {heavy or 'nobody'}"
     nothing = ("No report came in these 24 h.", "Nothing is drawn for a time that nobody knows.")
     if used.known:
@@ -236,7 +236,9 @@ def _queues(cluster: Cluster, view: View) -> html.Section:
     second = [head(unit, extra=extra) for unit, extra in units]
     second += [head(html.Span("50 %", className="ws-def", title="Half of them waited no longer"), extra="n g")]
     second += [head(html.Span("90 %", className="ws-def", title="Nine of ten waited no longer"), extra="n")]
-    body = [_queue_row(row, wide) for row in rows.itertuples()]
+    # Slurm's qstat names no limits: there, nothing said does not mean that there is none.
+    told = cluster.scheduler_kind != "slurm"
+    body = [_queue_row(row, wide, told) for row in rows.itertuples()]
     return card(
         title, subtitle, [table([top, second], body, f"Queues of {cluster.title}")], "q-queues", stale, fill=False
     )
@@ -251,7 +253,7 @@ QUEUE_STATES = {
 }
 
 
-def _queue_row(row: object, wide: str) -> html.Tr:
+def _queue_row(row: object, wide: str, told: bool) -> html.Tr:
     tone, symbol, word = QUEUE_STATES[row.state]
     state = html.Span([icon(symbol), word], className=f"ws-st {tone}")
     below = html.Div(word, className=f"d-md-none fw-normal {tone}") if row.state != "open" else None
@@ -265,7 +267,7 @@ def _queue_row(row: object, wide: str) -> html.Tr:
         number_cell(row.running, "g d-md-none"),
         number_cell(row.queued, "g d-md-none"),
         number_cell(row.held, f"g {wide}"),
-        cell("none" if pd.isna(row.max_walltime_seconds) else duration(row.max_walltime_seconds), f"n g {wide}"),
+        cell(_limit(row.max_walltime_seconds, told), f"n g {wide}"),
     ]
     if row.routing:
         cells.append(html.Td("passes jobs on", className="n g z", colSpan=2))
@@ -274,6 +276,12 @@ def _queue_row(row: object, wide: str) -> html.Tr:
     else:
         cells.append(html.Td("no job in 7 d", className="n g z", colSpan=2))
     return html.Tr(cells)
+
+
+def _limit(seconds: float, told: bool) -> Part:
+    if not pd.isna(seconds):
+        return duration(seconds)
+    return "none" if told else html.Span("–", className="z", title="not told by the scheduler")
 
 
 def _nodes(cluster: Cluster, cores: Capacity, view: View) -> html.Section:
@@ -345,6 +353,7 @@ def _room(cluster: Cluster, cores: Capacity, view: View) -> html.Section:
         rows.append(html.Tr(cells))
     scroll = html.Div(
         table([heads], rows, f"Nodes of {cluster.title} with free cores"),
+        id="room",
         className="ws-scroll ws-room",
         tabIndex=0,
         role="region",

@@ -50,22 +50,18 @@ def _card(cluster: Cluster, view: View) -> html.Section:
 def _numbers(cluster: Cluster, polls: pd.DataFrame, view: View) -> html.Div:
     when: Part = age(cluster.taken_at, view) if cluster.taken_at is not None else "–"
     at: Part = ["report of ", clock(cluster.taken_at, view)] if cluster.taken_at is not None else "no report yet"
-    due: Part = ["every ", duration(cluster.period_seconds)]
-    if cluster.next_poll_at is not None and cluster.next_poll_at > view.now:
-        due = [*due, ", next in ", until(cluster.next_poll_at, view)]
+    waits = cluster.next_poll_at is not None and cluster.next_poll_at > view.now
+    due: Part = ["next in ", until(cluster.next_poll_at, view)] if waits else "the next is due"
     cost = "–" if cluster.query_seconds is None else f"{cluster.query_seconds:.1f}"
     share = None if cluster.query_seconds is None else cluster.query_seconds / cluster.period_seconds
     took = f"{percent(share, 1)} of the time" if share is not None else "not known yet"
     failed = int(polls["error_code"].notna().sum()) if len(polls) else 0
     cells = [
-        kpi("Age of data", "", note=at, small=True),
-        kpi("Asked", "", note="", small=True),
+        kpi("Age of data", when, note=at, small=True),
+        kpi("Asked every", duration(cluster.period_seconds), note=due, small=True),
         kpi("Cost of asking", cost, "s" if share is not None else "", took, small=True),
         kpi("Polls, 24 h", number(len(polls)), note=f"{number(failed)} failed", small=True),
     ]
-    cells[0].children[1].children = when
-    cells[1].children[1].children = duration(cluster.period_seconds)
-    cells[1].children[2].children = due[2:] or "apart"
     columns = [html.Div(one, className="col ps-2" if place else "col") for place, one in enumerate(cells)]
     return html.Div(columns, className="row row-cols-2 row-cols-md-4 g-0 ws-kpis mt-3 mb-3")
 

@@ -90,11 +90,10 @@ def _body(cluster: Cluster, health: Health, cores: Capacity, jobs: Jobs, view: V
 
 
 def _counts(cores: Capacity, jobs: Jobs) -> html.Div:
-    held = "jobs" if not jobs.waiting_for_time else f"{number(jobs.waiting_for_time)} until their time"
     cells = [
         kpi("Running", number(jobs.running), note=_jobs(jobs.running), small=True),
         kpi("Queued", number(jobs.queued), note=_jobs(jobs.queued), small=True),
-        kpi("Held", number(jobs.held), note=held if jobs.held else "jobs", small=True),
+        kpi("Held", number(jobs.held), note=_jobs(jobs.held), small=True),
         kpi(
             "Backlog", hours(jobs.backlog_seconds(cores.installed)), "h", "of full machine", small=True, define=BACKLOG
         ),

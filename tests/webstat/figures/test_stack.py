@@ -129,7 +129,9 @@ def test_a_figure_is_plain_json_and_keeps_zooms() -> None:
     assert figure["layout"]["uirevision"] == "c"
     assert figure["layout"]["yaxis"]["range"][0] == 0
     assert figure["layout"]["yaxis"]["range"][1] == pytest.approx(106)
-    assert figure["layout"]["xaxis"]["range"] == ["2027-01-15 09:00:00", "2027-01-15 09:25:00"]
+    edges = ["2027-01-15 09:00:00", "2027-01-15 09:25:00"]
+    assert figure["layout"]["xaxis"]["autorangeoptions"] == {"include": edges, "clipmin": edges[0], "clipmax": edges[1]}
+    assert "range" not in figure["layout"]["xaxis"]
 
 
 def test_local_time_is_that_of_the_end_on_the_day_clocks_change() -> None:

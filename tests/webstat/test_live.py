@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import websockets
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.webstat.served import FakeCollector, Server, served, settings_for, wait_for
+from tests.webstat.stores import Builder, Shape
+from webstat.health import COLLECTOR
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> Iterator[Builder]:
+    builder = Builder(tmp_path / "store.sqlite")
+    builder.add(Shape("one", "One", nodes=2, days=1))
+    builder.add(Shape("two", "Two", nodes=2, days=1))
+    yield builder
+    builder.close()
+
+
+@pytest.fixture
+def collector() -> Iterator[FakeCollector]:
+    collector = FakeCollector()
+    yield collector
+    collector.close()
+
+
+@pytest.fixture
+def server(builder: Builder, collector: FakeCollector) -> Iterator[Server]:
+    with served(settings_for(builder.url, "one", "two", collector=collector)) as server:
+        wait_for(lambda: server.app.state.hub.connected, "the announcements to be heard")
+        yield server
+
+
+def listen(server: Server, origin: str | None = None) -> ClientConnection:
+    return connect(f"ws://127.0.0.1:{server.port}/live", origin=origin)
+
+
+def news(socket: ClientConnection, cluster: str, seconds: float = 10) -> dict[str, object]:
+    """The next news of a cluster."""
+    end = time.monotonic() + seconds
+    while True:
+        message = json.loads(socket.recv(timeout=max(0.01, end - time.monotonic())))
+        if cluster in message["news"]:
+            return message["news"][cluster]
+
+
+def test_who_connects_hears_the_last_news_of_every_cluster(server: Server) -> None:
+    with listen(server) as socket:
+        news(socket, "one")
+    with listen(server) as socket:
+        message = json.loads(socket.recv(timeout=10))
+    assert set(message["news"]) == {"one", "two", COLLECTOR}
+    assert message["news"]["one"] == {"report": 1000, "stamp": "1000-live"}
+    assert message["news"][COLLECTOR]["stamp"] == "there"
+    assert abs(message["now"] - time.time()) < 60
+
+
+def test_an_announced_report_is_told_to_all_and_only_what_is_new(
+    server: Server, builder: Builder, collector: FakeCollector
+) -> None:
+    with listen(server) as one, listen(server) as other:
+        for socket in (one, other):
+            news(socket, "one")
+        number = builder.report("two")
+        begun = time.monotonic()
+        collector.say("two", number)
+        for socket in (one, other):
+            message = json.loads(socket.recv(timeout=10))
+            assert message["news"] == {"two": {"report": number, "stamp": f"{number}-live"}}
+        assert time.monotonic() - begun < 4, "the announcement was not heard, only looked up later"
+
+
+def test_news_come_without_announcements_too(builder: Builder) -> None:
+    with served(settings_for(builder.url, "one")) as server, listen(server) as socket:
+        news(socket, "one")
+        number = builder.report("one")
+        assert news(socket, "one", seconds=15)["report"] == number
+
+
+def test_announcements_that_cannot_be_read_do_no_harm(
+    server: Server, builder: Builder, collector: FakeCollector
+) -> None:
+    with listen(server) as socket:
+        news(socket, "one")
+        for frame in (b"", b"{", b"[]", b'"text"', b"\xff\xfe", b'{"report": 3}', b"7" * 1_000_000):
+            collector.say_raw(frame)
+        collector.say("one", builder.report("one"))
+        assert news(socket, "one")["report"] == 1001
+
+
+def test_a_sign_of_life_comes_when_there_is_no_news(server: Server) -> None:
+    with listen(server) as socket:
+        news(socket, "one")
+        assert json.loads(socket.recv(timeout=10))["news"] == {}
+
+
+def test_other_sites_may_not_listen(server: Server) -> None:
+    with pytest.raises(InvalidStatus):
+        listen(server, origin="http://elsewhere.example")
+    with listen(server, origin=f"http://127.0.0.1:{server.port}") as socket:
+        assert news(socket, "one")
+
+
+def test_a_collector_that_goes_is_noticed(builder: Builder) -> None:
+    collector = FakeCollector()
+    with served(settings_for(builder.url, "one", collector=collector)) as server:
+        hub = server.app.state.hub
+        wait_for(lambda: hub.connected, "the collector to be heard")
+        collector.close()
+        wait_for(lambda: not hub.connected, "its end to be noticed")
+
+
+def test_viewers_cost_no_threads(server: Server, builder: Builder, collector: FakeCollector) -> None:
+    async def many() -> None:
+        url = f"ws://127.0.0.1:{server.port}/live"
+        sockets = await asyncio.gather(*(websockets.connect(url) for _ in range(200)))
+        for socket in sockets:
+            await socket.recv()
+        assert server.app.state.hub.viewers == 200
+        assert threading.active_count() - before < 20
+        number = builder.report("one")
+        collector.say("one", number)
+        told = await asyncio.gather(*(asyncio.wait_for(socket.recv(), 20) for socket in sockets))
+        heard = [json.loads(text)["news"].get("one", {}).get("report") for text in told]
+        assert heard.count(number) >= 190  # a sign of life may have come first
+        await asyncio.gather(*(socket.close() for socket in sockets))
+
+    before = threading.active_count()
+    asyncio.run(many())
+    wait_for(lambda: server.app.state.hub.viewers == 0, "the viewers to be gone")
