@@ -7,6 +7,7 @@ tests hold the two together. Only ended jobs can be more: `since` adds those the
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from datetime import tzinfo
@@ -72,7 +73,7 @@ def take_report(simulation: Simulation, since: int | None = None, zone: tzinfo |
     )
 
 
-class _Maker:
+class _Maker(ABC):
     """What the dialects have in common: nearly nothing but the order of things."""
 
     def __init__(self, simulation: Simulation, zone: tzinfo | None) -> None:
@@ -90,20 +91,20 @@ class _Maker:
                 if (job.released or 0) > since and job not in there:
                     yield self.job(job)
 
-    def listed(self) -> list[Job]:
-        raise NotImplementedError
+    @abstractmethod
+    def listed(self) -> list[Job]: ...
 
-    def job(self, job: Job) -> records.Job:
-        raise NotImplementedError
+    @abstractmethod
+    def job(self, job: Job) -> records.Job: ...
 
     def arrays(self) -> list[records.Array]:
         return []
 
-    def nodes(self, jobs: list[records.Job]) -> list[records.Node]:
-        raise NotImplementedError
+    @abstractmethod
+    def nodes(self, jobs: list[records.Job]) -> list[records.Node]: ...
 
-    def queues(self) -> list[records.Queue]:
-        raise NotImplementedError
+    @abstractmethod
+    def queues(self) -> list[records.Queue]: ...
 
     def hosts(self, job: Job, state: JobState) -> dict[str, int]:
         if state not in HOLDS_CORES:

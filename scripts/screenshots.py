@@ -41,14 +41,14 @@ def main() -> int:
 
 
 def take(address: str, file: Path, width: int, theme: str) -> None:
-    """One whole page, when its data and charts are there."""
+    """One whole page, of a phone its first screen, when its data and charts are there."""
     with open_browser() as browser:
         page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)  # type: ignore[arg-type]
         page.goto(address)
         page.locator("main h1").wait_for(timeout=60_000)
         page.locator("text=live ·").first.wait_for(timeout=90_000)
         page.wait_for_timeout(1500)  # fonts and charts settle
-        page.screenshot(path=file, full_page=True)
+        page.screenshot(path=file, full_page=width > 768)
 
 
 if __name__ == "__main__":

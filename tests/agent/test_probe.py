@@ -1,4 +1,7 @@
-"""Reports of live commands, with scripts in place of qstat and pbsnodes: what fails, how, and what is left."""
+"""Reports of live commands, with scripts in place of qstat and pbsnodes: what fails, how, and what is left.
+
+One module, since all of it shares the made-up sources.
+"""
 
 from __future__ import annotations
 

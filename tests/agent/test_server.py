@@ -1,4 +1,7 @@
-"""The REP loop over real sockets: one request, one reply, and who may ask."""
+"""The REP loop over real sockets: one request, one reply, and who may ask.
+
+One module, since all of it shares the served agent.
+"""
 
 from __future__ import annotations
 

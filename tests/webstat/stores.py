@@ -2,6 +2,8 @@
 
 Everything is drawn from one seed; times are relative to `now`. `python -m tests.webstat.stores FOLDER`
 leaves a store and a webstat.toml there.
+
+One module, since a cluster's jobs, nodes, spans and polls are made to agree with each other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The pages in Chromium: every one at both widths and themes, then what moves: live updates, refresh, theme."""
+"""The pages in Chromium: every one at both widths and themes, then what moves: live updates, refresh, theme.
+
+One module, since all of it shares the running browser and server.
+"""
 
 from __future__ import annotations
 
