@@ -10,6 +10,7 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, tzinfo
+from functools import partial
 from typing import Any
 
 from agent.commands import Output
@@ -42,7 +43,7 @@ def _table(sample: Sample, compared: str, commands: list[str]) -> None:
         for output in sample.find(command):
             source = _InMemory(sample, command, output.newer_client)
             label = f"{command} to Report" + (" (newer client)" if output.newer_client else "")
-            ways[label] = lambda source=source: take_report(source)
+            ways[label] = partial(take_report, source)
             sizes[label] = source.size
     jobs = len(take_report(_InMemory(sample, commands[0], newer=False)).jobs)
     print(f"{sample.name}: {jobs} jobs and subjobs")
