@@ -6,12 +6,9 @@ is what `make run` runs on a machine that has a qstat.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +17,7 @@ import pytest
 
 from scripts.run import free_port
 from tests.browser import open_browser
+from tests.running import make_run
 
 ROOT = Path(__file__).resolve().parent.parent
 SLURM = ROOT / "tests" / "slurm"
@@ -50,31 +48,10 @@ def slurm() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def served(slurm: dict[str, str], tmp_path: Path) -> Iterator[str]:
-    """`make run` on that Slurm; gives the page's address. Afterwards nothing of it may be left."""
+    """`make run` on that Slurm; gives the page's address."""
     port = free_port(0)
-    environment = {**slurm, "WEBSTAT_CONFIG": str(tmp_path / "none.toml"), "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "scripts.run", "--port", str(port)],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if "the page is at" in line:
-                break
-        else:
-            pytest.fail("make run ended: " + "".join(lines))
+    with make_run(tmp_path, "--port", str(port), until="the page is at", base=slurm):
         yield f"http://127.0.0.1:{port}"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
-        assert list(tmp_path.iterdir()) == [], "make run left something behind"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
 
 
 @pytest.mark.slurm
