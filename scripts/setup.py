@@ -84,12 +84,11 @@ def install(requirements: Path) -> None:
 
 def install_test_programs() -> None:
     """Chromium and Slurm from Debian's packages, as root; else say what will be skipped."""
-    missing = [package for program, names in TEST_PACKAGES.items() if not find_program(program) for package in names]
-    if missing:
-        command = f"apt-get install {' '.join(missing)}"
-        apt_install(
-            missing, f"tests of the page or of a real scheduler will be skipped; to have them: {command}", False
-        )
+    for program, packages in TEST_PACKAGES.items():
+        if not find_program(program):
+            what = "the page" if program == "chromium" else "a real scheduler"
+            command = f"apt-get install {' '.join(packages)}"
+            apt_install(packages, f"tests of {what} will be skipped; to have them: {command}", needed=False)
 
 
 def find_program(name: str) -> Optional[str]:
@@ -114,6 +113,10 @@ def apt_install(packages: List[str], otherwise: str, needed: bool = True) -> Non
     try:
         run_shown([*get, "update"], "package lists", environment)
         run_shown([*get, "install", "-y", "--no-install-recommends", *packages], " ".join(packages), environment)
+    except SystemExit:
+        if needed:
+            raise
+        print(f"webstat: {otherwise}", flush=True)
     finally:
         if made:
             policy.unlink()
