@@ -12,10 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from agent.report import Job, Node, Queue, Report
-from agent.states import IS_PENDING, JobState
+from agent.states import HOLDS_CORES, IS_PENDING, JobState
 from collector.schema import OPEN
 
 Named = TypeVar("Named", Node, Queue)
+
+OVERDUE_SECONDS = 600
+"""How long after its walltime a job may still be about to be ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +157,9 @@ def _job_changes(result: Changes, known: Known, report: Report) -> None:
             else:
                 change = _returned(past, job, now)
         _add(result, change)
-    if "jobs" not in report.partial:
-        for native_id, old in known.jobs.items():
-            if native_id not in seen:
-                _add(result, _vanished(old, before, now))
+    for native_id, old in known.jobs.items():
+        if native_id not in seen and ("jobs" not in report.partial or _is_overdue(old, now)):
+            _add(result, _vanished(old, before, now))
 
 
 def _add(result: Changes, change: JobChange) -> None:
@@ -228,6 +230,13 @@ def _vanished(old: KnownJob, before: int | None, now: int) -> JobChange:
     ended = max(old.span.since, (before + latest) // 2 if before is not None else now)
     job = replace(old.job, state=JobState.FINISHED, comment=None)
     return JobChange(old, job, old.submitted_at, ended, True, replace(old.span, until=ended))
+
+
+def _is_overdue(old: KnownJob, now: int) -> bool:
+    """Whether a job that an incomplete listing lacks must have ended: its scheduler lets none run on so long."""
+    if old.span is None or old.span.state not in HOLDS_CORES:
+        return False
+    return bool(old.job.walltime_seconds) and now > old.span.since + (old.job.walltime_seconds or 0) + OVERDUE_SECONDS
 
 
 def _returned(past: KnownJob, job: Job, now: int) -> JobChange:

@@ -135,6 +135,16 @@ def test_what_a_partial_listing_lacks_has_not_ended() -> None:
     assert (result.jobs, result.gone_nodes) == ([], [])
 
 
+def test_an_incomplete_listing_keeps_no_job_beyond_its_walltime() -> None:
+    known = running()
+    known.job = replace(known.job, walltime_seconds=300)
+    held = queued(2)
+    held.job = replace(held.job, walltime_seconds=300)
+    assert the_change(knowing(known, held), partial=("jobs",), at=T0 + 900).jobs == []
+    (change,) = the_change(knowing(known, held), partial=("jobs",), at=T0 + 1000).jobs
+    assert (change.known, change.ended_estimated) == (known, True)
+
+
 def test_a_requeued_job_that_started_again() -> None:
     known = running()
     (change,) = the_change(knowing(known), as_running(known.job, T0 + 650)).jobs
