@@ -158,7 +158,7 @@ def jobs(draw: Any) -> Tuple[clients.Record, Job]:
         queue="workq",
         group=group or "users",
         account=account,
-        project=project,
+        project=project if project != "_pbs_project_default" else None,
         array_id=f"{number}[].pbs01" if index is not None else None,
         array_index=index,
         cores=cores,
