@@ -158,7 +158,7 @@ def judge(way: Alternative, output: Output) -> None:
     A server that is away shows in the exit code, beside a document that is valid and empty (OpenPBS JSON);
     some exit codes mean that there is nothing to list; words without any output are a failure too.
     """
-    silent = not output.stdout.strip()
+    silent = not output.stdout or output.stdout.isspace()  # strip() would copy it
     words = short(output.stderr)
     if output.exit_code == 0 and not (silent and words):
         return
