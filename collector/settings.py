@@ -70,7 +70,7 @@ class WebSettings(_Table):
     port: Annotated[int, Field(ge=1, le=65535)] = 8050
     title: str = "webstat"
     timezone: str | None = None
-    """IANA name of the zone that charts are drawn in; the server's own where it is left out."""
+    """IANA name of the zone of every time on the page; each viewer's own where it is left out."""
 
     @field_validator("timezone")
     @classmethod
