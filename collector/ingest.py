@@ -7,9 +7,9 @@ that nobody told lies between two reports and is marked as estimated. Silence ch
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from agent.report import Job, Node, Queue, Report
 from agent.states import HOLDS_CORES, IS_PENDING, JobState
@@ -45,21 +45,27 @@ class KnownJob:
 
 
 @dataclass(slots=True)
-class KnownNode:
-    """A node as the store has it; `since` of its open span."""
+class KnownRecord(Generic[Named]):
+    """A node or queue as the store has it; `since` of its open span."""
 
     id: int
-    node: Node
+    record: Named
     since: int
 
 
 @dataclass(slots=True)
-class KnownQueue:
-    """A queue as the store has it; `since` of its open span."""
+class RecordChanges(Generic[Named]):
+    """What a report changes of the nodes, or of the queues."""
 
-    id: int
-    queue: Queue
-    since: int
+    new: list[Named] = field(default_factory=list)
+    changed: list[tuple[KnownRecord[Named], Named, bool]] = field(default_factory=list)
+    """(known, new record, whether its span changes)"""
+    gone: list[KnownRecord[Named]] = field(default_factory=list)
+
+    @property
+    def turned(self) -> list[tuple[KnownRecord[Named], Named]]:
+        """Those of `changed` whose span changes."""
+        return [(old, record) for old, record, turns in self.changed if turns]
 
 
 @dataclass(slots=True)
@@ -72,8 +78,8 @@ class Known:
     taken_at: float | None = None
     jobs: dict[str, KnownJob] = field(default_factory=dict)
     ended: dict[str, KnownJob] = field(default_factory=dict)
-    nodes: dict[str, KnownNode] = field(default_factory=dict)
-    queues: dict[str, KnownQueue] = field(default_factory=dict)
+    nodes: dict[str, KnownRecord[Node]] = field(default_factory=dict)
+    queues: dict[str, KnownRecord[Queue]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -101,13 +107,8 @@ class Changes:
 
     at: int
     jobs: list[JobChange] = field(default_factory=list)
-    new_nodes: list[Node] = field(default_factory=list)
-    changed_nodes: list[tuple[KnownNode, Node, bool]] = field(default_factory=list)
-    """(known, new record, whether its span changes)"""
-    gone_nodes: list[KnownNode] = field(default_factory=list)
-    new_queues: list[Queue] = field(default_factory=list)
-    changed_queues: list[tuple[KnownQueue, Queue, bool]] = field(default_factory=list)
-    gone_queues: list[KnownQueue] = field(default_factory=list)
+    nodes: RecordChanges[Node] = field(default_factory=RecordChanges)
+    queues: RecordChanges[Queue] = field(default_factory=RecordChanges)
     dirty_since: int = OPEN
     """Usage from this second on is no longer what was known; OPEN if none is."""
 
@@ -126,8 +127,11 @@ def changes(known: Known, report: Report) -> Changes:
     if known.taken_at is not None and report.taken_at <= known.taken_at:
         return result
     _job_changes(result, known, report)
-    _node_changes(result, known, report)
-    _queue_changes(result, known, report)
+    result.nodes = _record_changes(known.nodes, report.nodes, "nodes" in report.partial, _size)
+    if result.nodes.new:
+        result.dirty_since = min(result.dirty_since, result.at)
+    uncounted = [replace(queue, jobs={}) for queue in report.queues]  # counts are counted from jobs, not kept
+    result.queues = _record_changes(known.queues, uncounted, "queues" in report.partial, _limits)
     return result
 
 
@@ -298,40 +302,29 @@ def _used_only(old: Job, new: Job) -> bool:
 # Nodes and queues
 
 
-def _node_changes(result: Changes, known: Known, report: Report) -> None:
-    seen = _first_of_each(report.nodes)
-    for name, node in seen.items():
-        old = known.nodes.get(name)
-        if old is None:
-            result.new_nodes.append(node)
-            result.dirty_since = min(result.dirty_since, result.at)
-        elif old.node != node:
-            turned = (old.node.state, old.node.cores, old.node.gpus) != (node.state, node.cores, node.gpus)
-            result.changed_nodes.append((old, node, turned))
-    if "nodes" not in report.partial:
-        result.gone_nodes = [old for name, old in known.nodes.items() if name not in seen]
-
-
-def _queue_changes(result: Changes, known: Known, report: Report) -> None:
-    seen = _first_of_each(report.queues)
-    for name, queue in seen.items():
-        old = known.queues.get(name)
-        stored = replace(queue, jobs={})  # counts are counted from jobs, not kept
-        if old is None:
-            result.new_queues.append(stored)
-        elif old.queue != stored:
-            turned = _limits(old.queue) != _limits(stored)
-            result.changed_queues.append((old, stored, turned))
-    if "queues" not in report.partial:
-        result.gone_queues = [old for name, old in known.queues.items() if name not in seen]
-
-
-def _limits(queue: Queue) -> tuple[bool | None, bool | None, int | None]:
-    return queue.enabled, queue.started, queue.max_walltime_seconds
-
-
-def _first_of_each(records: Iterable[Named]) -> dict[str, Named]:
-    seen: dict[str, Named] = {}
+def _record_changes(
+    known: dict[str, KnownRecord[Named]], records: Iterable[Named], partial: bool, span: Callable[[Named], object]
+) -> RecordChanges[Named]:
+    """Compare by name; of several of one name the first counts. `span` tells what opens a new span."""
+    result: RecordChanges[Named] = RecordChanges()
+    seen: set[str] = set()
     for record in records:
-        seen.setdefault(record.name, record)
-    return seen
+        if record.name in seen:
+            continue
+        seen.add(record.name)
+        old = known.get(record.name)
+        if old is None:
+            result.new.append(record)
+        elif old.record != record:
+            result.changed.append((old, record, span(old.record) != span(record)))
+    if not partial:
+        result.gone = [old for name, old in known.items() if name not in seen]
+    return result
+
+
+def _size(node: Node) -> object:
+    return node.state, node.cores, node.gpus
+
+
+def _limits(queue: Queue) -> object:
+    return queue.enabled, queue.started, queue.max_walltime_seconds

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, select
 
 from agent.report import Report
-from collector.ingest import Changes, Known, KnownJob, KnownNode, KnownQueue, Span
+from collector.ingest import Changes, Known, KnownJob, KnownRecord, Named, RecordChanges, Span
 from collector.rows import job_record, node_record, queue_record, split_id
 from collector.schema import JOB_STATES, OPEN, cluster, job, job_live, job_span, node, node_span, queue, queue_span
 
@@ -40,10 +40,10 @@ def load_known(connection: Connection, cluster_id: int, words: dict[int, str]) -
         known.jobs[record.id] = KnownJob(row["id"], record, row["submitted_at"], spans.get(row["id"]))
     nodes = select(node, node_span.c.since).join(node_span).where(node_span.c.until == OPEN)
     for row in connection.execute(nodes.where(node.c.cluster_id == cluster_id)).mappings():
-        known.nodes[row["name"]] = KnownNode(row["id"], node_record(row), row["since"])
+        known.nodes[row["name"]] = KnownRecord(row["id"], node_record(row), row["since"])
     queues = select(queue, queue_span.c.since).join(queue_span).where(queue_span.c.until == OPEN)
     for row in connection.execute(queues.where(queue.c.cluster_id == cluster_id)).mappings():
-        known.queues[row["name"]] = KnownQueue(row["id"], queue_record(row), row["since"])
+        known.queues[row["name"]] = KnownRecord(row["id"], queue_record(row), row["since"])
     return known
 
 
@@ -84,30 +84,13 @@ def keep(known: Known, report: Report, change: Changes, inserted: Sequence[int])
     known.ended = {native_id: one for native_id, one in known.ended.items() if native_id in listed}
 
 
-def keep_nodes(connection: Connection, cluster_id: int, known: Known, change: Changes) -> None:
-    """The same for nodes."""
-    for gone in change.gone_nodes:
-        del known.nodes[gone.node.name]
-    for old, record, turned in change.changed_nodes:
-        old.node, old.since = record, change.at if turned else old.since
-    if change.new_nodes:
-        ids = _ids_by_name(connection, node, cluster_id)
-        for record in change.new_nodes:
-            known.nodes[record.name] = KnownNode(ids[record.name], record, change.at)
-
-
-def keep_queues(connection: Connection, cluster_id: int, known: Known, change: Changes) -> None:
-    """The same for queues."""
-    for gone in change.gone_queues:
-        del known.queues[gone.queue.name]
-    for old, record, turned in change.changed_queues:
-        old.queue, old.since = record, change.at if turned else old.since
-    if change.new_queues:
-        ids = _ids_by_name(connection, queue, cluster_id)
-        for record in change.new_queues:
-            known.queues[record.name] = KnownQueue(ids[record.name], record, change.at)
-
-
-def _ids_by_name(connection: Connection, table: Table, cluster_id: int) -> dict[str, int]:
-    rows = connection.execute(select(table.c.name, table.c.id).where(table.c.cluster_id == cluster_id))
-    return dict(rows.all())
+def keep_records(
+    known: dict[str, KnownRecord[Named]], change: RecordChanges[Named], new_ids: Sequence[int], at: int
+) -> None:
+    """The same for nodes, or for queues; `new_ids` are those of the new ones in order."""
+    for gone in change.gone:
+        del known[gone.record.name]
+    for old, record, turned in change.changed:
+        old.record, old.since = record, at if turned else old.since
+    for number, record in zip(new_ids, change.new, strict=True):
+        known[record.name] = KnownRecord(number, record, at)

@@ -18,7 +18,7 @@ from agent.states import IS_PENDING, JobState
 from collector.buckets import compute, dirty_hours, mark_dirty
 from collector.database import lock_for_writing, migrate, open_engine
 from collector.ingest import Changes, Known, changes, unknown_ids
-from collector.known import keep, keep_nodes, keep_queues, load_ended, load_known
+from collector.known import keep, keep_records, load_ended, load_known
 from collector.rollup import hour_of
 from collector.rows import Row, job_words
 from collector.schema import cluster, poll
@@ -108,6 +108,8 @@ class Store:
     def store_report(self, cluster_id: int, report: Report, times: PollTimes) -> Stored:
         """Append what `report` changes, in one transaction; the same report again changes nothing."""
         inserted: list[int] = []
+        new_nodes: list[int] = []
+        new_queues: list[int] = []
         with self._engine.begin() as connection:
             known = self._take_known(connection, cluster_id)
             number = connection.execute(select(cluster.c.report).where(cluster.c.id == cluster_id)).scalar_one()
@@ -120,17 +122,16 @@ class Store:
                 change = changes(known, report)
                 self._words.intern(connection, (text for one in change.jobs for text in job_words(one.job)))
                 inserted = write_jobs(connection, cluster_id, change.jobs, self._words)
-                write_nodes(connection, cluster_id, change)
-                write_queues(connection, cluster_id, change)
+                new_nodes = write_nodes(connection, cluster_id, change.nodes, change.at)
+                new_queues = write_queues(connection, cluster_id, change.queues, change.at)
                 since_last = change.at if known.taken_at is None else int(known.taken_at)
                 mark_dirty(connection, cluster_id, min(change.dirty_since, since_last), change.at)
             _note_poll(connection, cluster_id, report, number, is_new, times)
         if is_new:  # only what is committed is known
             self._words.keep()
             keep(known, report, change, inserted)
-            with self._engine.connect() as connection:
-                keep_nodes(connection, cluster_id, known, change)
-                keep_queues(connection, cluster_id, known, change)
+            keep_records(known.nodes, change.nodes, new_nodes, change.at)
+            keep_records(known.queues, change.queues, new_queues, change.at)
         self._known[cluster_id] = known
         return Stored(number, report.taken_at, is_new, len(change.jobs))
 

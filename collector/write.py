@@ -5,13 +5,13 @@ Which rows change is decided in ingest.py, how a record lies in columns in rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Column, Connection, Table, bindparam, delete, insert, select, update
 
-from agent.report import Job
-from collector.ingest import Changes, JobChange
+from agent.report import Job, Node, Queue
+from collector.ingest import JobChange, Named, RecordChanges
 from collector.rows import JOB_STATE_NUMBER, NODE_STATE_NUMBER, Row, job_row, node_row, queue_row
 from collector.schema import OPEN, job, job_live, job_span, node, node_span, queue, queue_span
 from collector.words import Words
@@ -100,53 +100,50 @@ def _write_spans(connection: Connection, jobs: Iterable[tuple[int, JobChange]], 
     _turn_spans(connection, job_span, closed, opened)
 
 
-def write_nodes(connection: Connection, cluster_id: int, change: Changes) -> None:
-    """Insert, update and retire nodes, with their spans."""
-    new = [(_revive(connection, node, cluster_id, node_row(record)), record) for record in change.new_nodes]
-    _update_by_id(connection, node, [{"row_id": old.id, **node_row(record)} for old, record, _ in change.changed_nodes])
-    _update_by_id(connection, node, [{"row_id": gone.id, "gone_at": change.at} for gone in change.gone_nodes])
-    turned = [(old, record) for old, record, turns in change.changed_nodes if turns]
-    _turn_spans(
-        connection,
-        node_span,
-        [(old.id, old.since, change.at) for old in [*(old for old, _ in turned), *change.gone_nodes]],
-        [
-            {
-                "node_id": node_id,
-                "since": change.at,
-                "until": OPEN,
-                "state": NODE_STATE_NUMBER[record.state],
-                "cores": record.cores or 0,
-                "gpus": record.gpus or 0,
-            }
-            for node_id, record in [*new, *((old.id, record) for old, record in turned)]
-        ],
-    )
+def write_nodes(connection: Connection, cluster_id: int, nodes: RecordChanges[Node], at: int) -> list[int]:
+    """Insert, update and retire nodes, with their spans; returns the ids of the new, in order."""
+    return _write_records(connection, cluster_id, nodes, at, node, node_span, node_row, _node_span_row)
 
 
-def write_queues(connection: Connection, cluster_id: int, change: Changes) -> None:
+def write_queues(connection: Connection, cluster_id: int, queues: RecordChanges[Queue], at: int) -> list[int]:
     """The same for queues."""
-    new = [(_revive(connection, queue, cluster_id, queue_row(record)), record) for record in change.new_queues]
-    rows = [{"row_id": old.id, **queue_row(record)} for old, record, _ in change.changed_queues]
-    _update_by_id(connection, queue, rows)
-    _update_by_id(connection, queue, [{"row_id": gone.id, "gone_at": change.at} for gone in change.gone_queues])
-    turned = [(old, record) for old, record, turns in change.changed_queues if turns]
+    return _write_records(connection, cluster_id, queues, at, queue, queue_span, queue_row, _queue_span_row)
+
+
+def _write_records(
+    connection: Connection,
+    cluster_id: int,
+    records: RecordChanges[Named],
+    at: int,
+    table: Table,
+    spans: Table,
+    row: Callable[[Named], Row],
+    span_row: Callable[[Named], Row],
+) -> list[int]:
+    ids = [_revive(connection, table, cluster_id, row(record)) for record in records.new]
+    _update_by_id(connection, table, [{"row_id": old.id, **row(record)} for old, record, _ in records.changed])
+    _update_by_id(connection, table, [{"row_id": gone.id, "gone_at": at} for gone in records.gone])
+    opened: list[tuple[int, Named]] = list(zip(ids, records.new, strict=True))
+    opened += [(old.id, record) for old, record in records.turned]
     _turn_spans(
         connection,
-        queue_span,
-        [(old.id, old.since, change.at) for old in [*(old for old, _ in turned), *change.gone_queues]],
-        [
-            {
-                "queue_id": queue_id,
-                "since": change.at,
-                "until": OPEN,
-                "enabled": record.enabled,
-                "started": record.started,
-                "max_walltime_seconds": record.max_walltime_seconds,
-            }
-            for queue_id, record in [*new, *((old.id, record) for old, record in turned)]
-        ],
+        spans,
+        [(old.id, old.since, at) for old in [*(old for old, _ in records.turned), *records.gone]],
+        [{_owner(spans).name: number, "since": at, "until": OPEN, **span_row(record)} for number, record in opened],
     )
+    return ids
+
+
+def _node_span_row(record: Node) -> Row:
+    return {"state": NODE_STATE_NUMBER[record.state], "cores": record.cores or 0, "gpus": record.gpus or 0}
+
+
+def _queue_span_row(record: Queue) -> Row:
+    return {
+        "enabled": record.enabled,
+        "started": record.started,
+        "max_walltime_seconds": record.max_walltime_seconds,
+    }
 
 
 def _used_row(one: JobChange) -> Row:
@@ -180,8 +177,7 @@ def _revive(connection: Connection, table: Table, cluster_id: int, row: Row) -> 
 
 def _turn_spans(connection: Connection, table: Table, closed: list[Closed], opened: list[Row]) -> None:
     """End spans, and begin others; a span that would end where it begins, or before, is dropped."""
-    owner = next(column for column in table.primary_key.columns if column.name != "since")
-    at = (owner == bindparam("row_owner")) & (table.c.since == bindparam("row_since"))
+    at = (_owner(table) == bindparam("row_owner")) & (table.c.since == bindparam("row_since"))
     ends = [
         {"row_owner": number, "row_since": since, "until": until} for number, since, until in closed if until > since
     ]
@@ -192,3 +188,8 @@ def _turn_spans(connection: Connection, table: Table, closed: list[Closed], open
         connection.execute(delete(table).where(at), drops)
     if opened:
         connection.execute(insert(table), opened)
+
+
+def _owner(spans: Table) -> Column[Any]:
+    """The column that names whose spans they are."""
+    return next(column for column in spans.primary_key.columns if column.name != "since")

@@ -7,7 +7,6 @@ is what `make run` runs on a machine that has a qstat.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.run import free_port
+from scripts.setup import find_program
 from tests.browser import open_browser
 from tests.running import make_run
 
@@ -23,12 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SLURM = ROOT / "tests" / "slurm"
 STATE = Path("/tmp/webstat-slurm-test")
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "qstat", "pbsnodes")
-BIG_PORTS = "/usr/sbin:/sbin"
 
 
 def missing_programs() -> list[str]:
-    path = f"{os.environ.get('PATH', '')}:{BIG_PORTS}"
-    return [name for name in NEEDED if not shutil.which(name, path=path)]
+    return [name for name in NEEDED if not find_program(name)]
 
 
 @pytest.fixture(scope="module")

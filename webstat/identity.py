@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from zlib import crc32
 
-from webstat.theme import lightness, tokens
+from webstat.theme import tokens
 
 HUES = 7
 
@@ -78,8 +78,3 @@ def shades(names: Iterable[str], known: Mapping[str, int]) -> dict[str, Shade]:
 def colour(shade: Shade, theme: str) -> str:
     """Hex value of a shade in a theme."""
     return tokens(theme)[f"c{shade.hue}"]
-
-
-def reads_light(shade: Shade, theme: str) -> bool:
-    """Whether dark text is the readable one on this shade."""
-    return lightness(colour(shade, theme)) > 0.4

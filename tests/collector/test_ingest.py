@@ -8,7 +8,7 @@ import pytest
 
 from agent.report import Node, Queue
 from agent.states import JobState, NodeState
-from collector.ingest import Changes, Known, KnownJob, KnownNode, Span, changes
+from collector.ingest import Changes, Known, KnownJob, KnownRecord, Span, changes
 from collector.schema import OPEN
 from tests.collector.reports import T0, a_job, a_report, as_running
 
@@ -38,7 +38,7 @@ def the_change(known: Known, *jobs: object, at: float = T0 + 660, **fields: obje
 
 def test_empty_report_on_empty_store() -> None:
     result = changes(Known(), a_report(T0, nodes=[], queues=[]))
-    assert (result.jobs, result.new_nodes, result.new_queues, result.dirty_since) == ([], [], [], OPEN)
+    assert (result.jobs, result.nodes.new, result.queues.new, result.dirty_since) == ([], [], [], OPEN)
 
 
 @pytest.mark.parametrize(
@@ -130,9 +130,9 @@ def test_after_a_gap_a_job_ends_no_later_than_its_walltime() -> None:
 
 def test_what_a_partial_listing_lacks_has_not_ended() -> None:
     known = knowing(running())
-    known.nodes["n9"] = KnownNode(9, Node("n9", NodeState.FREE, "free"), T0)
+    known.nodes["n9"] = KnownRecord(9, Node("n9", NodeState.FREE, "free"), T0)
     result = the_change(known, partial=("jobs", "nodes"))
-    assert (result.jobs, result.gone_nodes) == ([], [])
+    assert (result.jobs, result.nodes.gone) == ([], [])
 
 
 def test_an_incomplete_listing_keeps_no_job_beyond_its_walltime() -> None:
@@ -211,18 +211,18 @@ def test_times_of_a_wrong_clock_make_no_backward_span() -> None:
 
 def test_an_older_report_changes_nothing() -> None:
     result = the_change(knowing(running(), taken_at=T0 + 600), at=T0 + 600)
-    assert (result.jobs, result.new_nodes) == ([], [])
+    assert (result.jobs, result.nodes.new) == ([], [])
 
 
 def test_a_node_turns_only_when_state_or_size_does() -> None:
     node = Node("n1", NodeState.FREE, "free", cores=16, load=0.1)
-    known = Known(taken_at=T0, nodes={"n1": KnownNode(1, node, T0)})
-    loaded = the_change(known, nodes=[replace(node, load=0.9)]).changed_nodes
-    down = the_change(known, nodes=[replace(node, state=NodeState.DOWN)]).changed_nodes
+    known = Known(taken_at=T0, nodes={"n1": KnownRecord(1, node, T0)})
+    loaded = the_change(known, nodes=[replace(node, load=0.9)]).nodes.changed
+    down = the_change(known, nodes=[replace(node, state=NodeState.DOWN)]).nodes.changed
     assert [turned for _, _, turned in loaded] == [False]
     assert [turned for _, _, turned in down] == [True]
 
 
 def test_queue_counters_are_not_kept() -> None:
     queue = Queue("batch", "execution", True, True, jobs={"queued": 3})
-    assert changes(Known(), a_report(T0, queues=[queue])).new_queues == [replace(queue, jobs={})]
+    assert changes(Known(), a_report(T0, queues=[queue])).queues.new == [replace(queue, jobs={})]
