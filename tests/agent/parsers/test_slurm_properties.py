@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.errors import ParseError
 from agent.parsers import slurm_json, slurm_text
 from agent.parsers.values import printable
 from agent.report import Job
 from agent.states import HOLDS_CORES, IS_PENDING, SLURM_JOB_STATES, SLURM_WRAPPER_JOB_STATES, JobState
+from tests.agent.parsers.checked import records, try_parse
 from tests.agent.samples import load_sample
 
 UTC = timezone.utc
@@ -41,26 +41,6 @@ kinds = pytest.mark.parametrize("kind", list(PARSERS))
 text_kinds = pytest.mark.parametrize("kind", [kind for kind in PARSERS if kind.startswith("text")])
 
 
-def records(parsed: Any) -> List[Any]:
-    return next(list(getattr(parsed, name)) for name in ("jobs", "nodes", "queues") if hasattr(parsed, name))
-
-
-def try_parse(kind: str, raw: bytes) -> Optional[Any]:
-    """What it says, or None where it refuses; anything but ParseError is a failure of the test."""
-    try:
-        parsed = PARSERS[kind](raw)
-    except ParseError as error:
-        assert str(error)
-        return None
-    assert all(warning.source and warning.message for warning in parsed.warnings)
-    for record in records(parsed):
-        for one in fields(record):
-            value = getattr(record, one.name)
-            assert not isinstance(value, str) or printable(value) == value
-            assert not isinstance(value, int) or -(2**63) <= value < 2**63
-    return parsed
-
-
 PIECES = st.sampled_from(
     """Job Id:\\t7\\n|\\tJob_Name = a\\n|\\n|\\tJob_Owner = a@b\\n|\\tjob_state = R\\n|\\texec_host = n1/4\\n|\\tPriority = 0\\n
 |n1\\n    state = free\\n|    np = 4\\n|    status = slurmstate=idle*\\n|Queue:\\tq\\n\\tqueue_type = Execution\\n|\\xff|\\x00
@@ -80,7 +60,7 @@ VALUES = st.recursive(
 @given(raw=st.one_of(st.binary(max_size=300), st.lists(PIECES, max_size=25).map(b"".join)))
 @settings(max_examples=120, deadline=None)
 def test_any_bytes_are_records_and_warnings_or_refused(kind: str, raw: bytes) -> None:
-    parsed = try_parse(kind, raw)
+    parsed = try_parse(PARSERS[kind], raw)
     assert parsed is not None or raw.strip() or kind.startswith("json")
 
 
@@ -94,7 +74,7 @@ def test_a_damaged_recording_is_read_or_refused(kind: str, data: st.DataObject) 
         at = data.draw(st.integers(0, len(raw)))
         gone = data.draw(st.sampled_from([0, 0, 1, 40, 600]))
         raw = raw[:at] + data.draw(st.one_of(PIECES, st.binary(max_size=8))) + raw[at + gone :]
-    parsed = try_parse(kind, raw)
+    parsed = try_parse(PARSERS[kind], raw)
     if sound >= 30:  # a wound of 600 bytes touches four records at most
         assert parsed is not None
         assert len(records(parsed)) >= sound - 3 * 5
@@ -109,7 +89,7 @@ def test_fields_of_any_type_spoil_their_own_record_at_most(kind: str, key: str, 
     record = document[key][chosen]
     for name in data.draw(st.lists(st.sampled_from(sorted(record)), max_size=5)):
         record[name] = data.draw(VALUES)
-    parsed = try_parse(kind, json.dumps(document).encode())
+    parsed = try_parse(PARSERS[kind], json.dumps(document).encode())
     assert parsed is not None
     names = {getattr(one, "id", getattr(one, "name", "")) for one in records(parsed)}
     whole = {getattr(one, "id", getattr(one, "name", "")) for one in records(PARSERS[kind](RECORDED[kind]))}
@@ -121,7 +101,7 @@ def test_a_cut_recording_tells_less_and_nothing_else(kind: str) -> None:
     raw = RECORDED[kind].rstrip(b"\n") + (b"\n\n" if kind.startswith("text") else b"")
     whole = {getattr(one, "id", getattr(one, "name", "")): one for one in records(PARSERS[kind](raw))}
     for at in range(0, len(raw), max(1, len(raw) // 150)):
-        parsed = try_parse(kind, raw[:at])
+        parsed = try_parse(PARSERS[kind], raw[:at])
         if kind.startswith("json"):
             assert parsed is None  # a JSON document is whole or nothing
         elif parsed is not None:
@@ -294,7 +274,7 @@ def test_a_cut_listing_invents_nothing(listing: List[Asked], share: float) -> No
     listing = [plain(asked) for asked in listing]
     raw = as_text(listing)
     cut = raw[: int(len(raw) * share)]
-    parsed = try_parse("text jobs", cut)
+    parsed = try_parse(PARSERS["text jobs"], cut)
     if parsed is not None:
         assert parsed.jobs == [asked.job(text=True) for asked in listing][: len(parsed.jobs)]
         assert parsed.complete is (cut.endswith(b"\n\n") or not cut)

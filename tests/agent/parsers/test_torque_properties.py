@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.errors import ParseError
 from agent.parsers import torque_text, torque_xml
 from agent.parsers.values import printable
 from agent.report import Job
 from agent.states import HOLDS_CORES, IS_PENDING, TORQUE_JOB_STATES, JobState
+from tests.agent.parsers.checked import records, try_parse
 from tests.agent.samples import load_sample
 
 UTC = timezone.utc
@@ -41,29 +41,6 @@ RECORDED = {
 kinds = pytest.mark.parametrize("kind", list(PARSERS))
 
 
-def records(parsed: Any) -> List[Any]:
-    for name in ("jobs", "nodes", "queues"):
-        if hasattr(parsed, name):
-            return list(getattr(parsed, name))
-    return [parsed]
-
-
-def try_parse(kind: str, raw: bytes) -> Optional[Any]:
-    """What it says, or None where it refuses; anything but ParseError is a failure of the test."""
-    try:
-        parsed = PARSERS[kind](raw)
-    except ParseError as error:
-        assert str(error)
-        return None
-    assert all(warning.source and warning.message for warning in parsed.warnings)
-    for record in records(parsed):
-        for one in fields(record):
-            value = getattr(record, one.name)
-            assert not isinstance(value, str) or printable(value) == value
-            assert not isinstance(value, int) or -(2**63) <= value < 2**63
-    return parsed
-
-
 PIECES = st.sampled_from(
     """Job Id: 1.s\n|    Job_Name = a\n|\n|    job_state = R\n|<Data>|<Job>|</Job>|</Data>|<Job_Id>1</Job_Id>
 |    exec_host = n/0-3\n|wn1\n     state = free\n|\n\t|<Node>|</Node>|<job_state>C</job_state>|<Job_Owner>a@b</Job_Owner>
@@ -76,7 +53,7 @@ PIECES = st.sampled_from(
 @given(raw=st.one_of(st.binary(max_size=300), st.lists(PIECES, max_size=25).map(b"".join)))
 @settings(max_examples=120, deadline=None)
 def test_any_bytes_are_records_and_warnings_or_refused(kind: str, raw: bytes) -> None:
-    parsed = try_parse(kind, raw)
+    parsed = try_parse(PARSERS[kind], raw)
     assert parsed is not None or raw.strip() or kind == "text server"
 
 
@@ -90,7 +67,7 @@ def test_a_damaged_recording_is_read_or_refused(kind: str, data: st.DataObject) 
         at = data.draw(st.integers(0, len(raw)))
         gone = data.draw(st.sampled_from([0, 0, 1, 40, 3000]))
         raw = raw[:at] + data.draw(st.one_of(PIECES, st.binary(max_size=8))) + raw[at + gone :]
-    parsed = try_parse(kind, raw)
+    parsed = try_parse(PARSERS[kind], raw)
     if sound > 30:  # a wound of 3,000 bytes touches four records at most, a node's are shorter
         assert parsed is not None
         assert len(records(parsed)) >= sound - 4 * 6
@@ -102,7 +79,7 @@ def test_a_cut_recording_tells_less_and_nothing_else(kind: str) -> None:
     whole = {getattr(one, "id", getattr(one, "name", "")): one for one in records(PARSERS[kind](raw))}
     refused = 0
     for at in range(0, len(raw), max(1, len(raw) // 100) + 7):
-        parsed = try_parse(kind, raw[:at])
+        parsed = try_parse(PARSERS[kind], raw[:at])
         if parsed is None:
             refused += 1
             continue
@@ -296,7 +273,7 @@ def test_a_cut_listing_invents_nothing(listing: List[Asked], share: float, xml: 
     listing = [plain(asked) for asked in listing]
     raw = as_xml(listing) if xml else as_text(listing, None)
     cut = raw[: int(len(raw) * share)]
-    parsed = try_parse("xml jobs" if xml else "text jobs", cut)
+    parsed = try_parse(PARSERS["xml jobs" if xml else "text jobs"], cut)
     if parsed is None:
         return
     expected = [asked.job() for asked in listing]
