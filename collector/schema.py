@@ -71,6 +71,11 @@ cluster = Table(
     Column("query_seconds", Float, comment="what the newest report cost the scheduler"),
     Column("warnings", Text, comment="JSON [{source, message}] of the newest report"),
     Column("partial", Text, comment="JSON [str]: listings of the newest report known to lack records"),
+    Column(
+        "reservations",
+        Text,
+        comment="JSON [{id, name, owner, state, queue, starts_at, ends_at, nodes, cores, comment}] of the newest report",
+    ),
     Column("failures", Integer, nullable=False, default=0, comment="polls failed in a row; 0 is healthy"),
     Column("error_code", String(32), comment="of the last failed poll; NULL when healthy"),
     Column("error", Text, comment="words of the last failed poll; NULL when healthy"),
@@ -170,6 +175,16 @@ job_span = Table(
 )
 """One row per state, queue or size a job was in; half-open [since, until), no overlaps within a job."""
 
+job_array = Table(
+    "job_array",
+    metadata,
+    Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
+    Column("number", Text, primary_key=True, comment="the array's id up to the first dot, as job.array_number"),
+    Column("total", Integer, nullable=False, comment="number of subjobs it was submitted with"),
+    sqlite_with_rowid=False,
+)
+"""How many tasks an array has, where the scheduler says; its subjobs are jobs."""
+
 node = Table(
     "node",
     metadata,
@@ -215,6 +230,7 @@ queue = Table(
     Column("started", Boolean),
     Column("priority", Integer),
     Column("max_walltime_seconds", Integer),
+    Column("limits", Text, comment="JSON {native name: native text} of what limits it; NULL for none"),
     Column("gone_at", BigInteger),
     UniqueConstraint("cluster_id", "name"),
 )
