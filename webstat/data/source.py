@@ -14,7 +14,8 @@ import pandas as pd
 from collector.settings import Settings
 from webstat import identity
 from webstat.cache import Memory
-from webstat.data import frames, queries, usage
+from webstat.data import frames, usage
+from webstat.data.queries import engine, now, past
 from webstat.errors import StoreEmpty
 from webstat.format import DAY, HOUR, WEEK
 from webstat.health import Cluster, Warning
@@ -27,7 +28,7 @@ class Source:
 
     def __init__(self, settings: Settings, memory: Memory | None = None) -> None:
         self.settings = settings
-        self._engine = queries.open_store(settings.store.url)
+        self._engine = engine.open_store(settings.store.url)
         self._memory = memory or Memory()
 
     def close(self) -> None:
@@ -45,7 +46,7 @@ class Source:
         Raises StoreBroken.
         """
         try:
-            rows = queries.load_clusters(self._engine)
+            rows = now.load_clusters(self._engine)
         except StoreEmpty:
             rows = None
         known = {} if rows is None else {row.name: _cluster(row) for row in rows[rows["listed"]].itertuples()}
@@ -58,17 +59,24 @@ class Source:
             for c in self.settings.cluster
         )
 
+    def read(self, load: Callable[..., T], *arguments: object, stamp: object) -> T:
+        """`load(engine, *arguments)` of queries/, remembered until `stamp` is another one.
+
+        `stamp` names what the answer rests on: a report's number, or the hour or day that has ended.
+        """
+        return self.remember((load, arguments, stamp), lambda: load(self._engine, *arguments))
+
     def totals(self, cluster: Cluster) -> pd.DataFrame:
         """load_job_totals() of the cluster's newest report."""
-        return self._of_report("totals", cluster, lambda id_: queries.load_job_totals(self._engine, id_))
+        return self.read(now.load_job_totals, cluster.id or 0, stamp=cluster.report)
 
     def nodes(self, cluster: Cluster) -> pd.DataFrame:
         """load_nodes() of the cluster's newest report."""
-        return self._of_report("nodes", cluster, lambda id_: queries.load_nodes(self._engine, id_))
+        return self.read(now.load_nodes, cluster.id or 0, stamp=cluster.report)
 
     def queues(self, cluster: Cluster) -> pd.DataFrame:
         """load_queues() of the cluster's newest report."""
-        return self._of_report("queues", cluster, lambda id_: queries.load_queues(self._engine, id_))
+        return self.read(now.load_queues, cluster.id or 0, stamp=cluster.report)
 
     def capacity(self, cluster: Cluster) -> frames.Capacity:
         """The cluster's capacity at its newest report."""
@@ -79,52 +87,46 @@ class Source:
 
     def polls(self, cluster: Cluster, until: float) -> pd.DataFrame:
         """load_polls() of the 24 hours before `until`; not remembered, since failed polls have no number."""
-        return queries.load_polls(self._engine, cluster.id or 0, int(until - DAY))
+        return past.load_polls(self._engine, cluster.id or 0, int(until - DAY))
 
     def waits(self, cluster: Cluster) -> pd.DataFrame:
         """load_waits() of the seven days before the newest report, to the whole hour."""
         until = int(cluster.taken_at or 0) // HOUR * HOUR + HOUR
-        return self.remember(
-            ("waits", cluster.id, until),
-            lambda: queries.load_waits(self._engine, cluster.id or 0, until - WEEK, until),
-        )
+        return self.read(past.load_waits, cluster.id or 0, until - WEEK, until, stamp=until)
 
-    def usage(self, cluster: Cluster, until: float) -> usage.Usage:
-        """Cores in use in the 24 hours before `until`, by user; gaps open."""
+    def usage(self, cluster: Cluster, until: float, by: str = "user") -> usage.Usage:
+        """Cores in use in the 24 hours before `until`, by user, group or queue; gaps open."""
         since, end = usage.window(until)
 
         def make() -> usage.Usage:
-            spans = queries.load_core_spans(self._engine, cluster.id or 0, since, end)
-            polls = queries.load_polls(self._engine, cluster.id or 0, since - DAY)
+            spans = past.load_core_spans(self._engine, cluster.id or 0, since, end, by)
+            polls = past.load_polls(self._engine, cluster.id or 0, since - DAY)
             known = usage.known_stretches(polls, cluster.period_seconds, since, min(end, cluster.taken_at or 0))
             return usage.usage(spans, known, since, end)
 
-        return self.remember(("usage", cluster.id, cluster.report, end), make)
+        return self.remember(("usage", cluster.id, by, cluster.report, end), make)
 
     def usable(self, cluster: Cluster, until: float) -> pd.Series:
         """Usable cores at the steps of usage()."""
         since, end = usage.window(until)
 
         def make() -> pd.Series:
-            hours = queries.load_capacity_hours(self._engine, cluster.id or 0, since - HOUR, end)
+            hours = past.load_capacity_hours(self._engine, cluster.id or 0, since - HOUR, end)
             total = self.usage(cluster, until).total
             return usage.usable_series(hours, total, self.capacity(cluster).usable, cluster.taken_at or 0)
 
         return self.remember(("usable", cluster.id, cluster.report, end), make)
 
-    def hues(self, now: float) -> dict[str, int]:
-        """User -> hue, from the last 90 days over all clusters; made anew once a day (UTC)."""
-        today = int(now // DAY)
+    def hues(self, at: float, by: str = "user") -> dict[str, int]:
+        """User, group or queue -> hue, from the last 90 days over all clusters; made anew once a day (UTC)."""
+        today = int(at // DAY)
 
         def make() -> dict[str, int]:
-            hours = queries.load_user_hours(self._engine, int((today - 90) * DAY))
+            hours = past.load_holder_hours(self._engine, int((today - 90) * DAY), by)
             return identity.hues(hours.itertuples(index=False, name=None))
 
         # A store that has just begun has no sums yet: that is not remembered.
-        return self._memory.get(("hues", today), make, keep=bool)
-
-    def _of_report(self, name: str, cluster: Cluster, load: Callable[[int], pd.DataFrame]) -> pd.DataFrame:
-        return self.remember((name, cluster.id, cluster.report), lambda: load(cluster.id or 0))
+        return self._memory.get(("hues", by, today), make, keep=bool)
 
 
 def _cluster(row: object) -> Cluster:

@@ -62,11 +62,11 @@ def gaps(known: Sequence[Stretch], since: int, until: float, shortest: float) ->
 class Usage:
     """Mean cores in use per step; the index holds the steps' first seconds, NaN is a gap.
 
-    `users` has one float64 column a user, most core-hours first; `others` is the sum of the
-    `folded` users that have none; `total` the sum of all.
+    `holders` has one float64 column a user (or group, or queue), most core-hours first; `others` is the
+    sum of the `folded` ones that have none; `total` the sum of all.
     """
 
-    users: pd.DataFrame
+    holders: pd.DataFrame
     others: pd.Series
     total: pd.Series
     folded: int
@@ -76,7 +76,7 @@ class Usage:
 def usage(
     spans: pd.DataFrame, known: Sequence[Stretch], since: int, until: int, step: int = STEP, named: int = 7
 ) -> Usage:
-    """Add up load_core_spans() over [since, until), whole steps, with columns for at most `named` users."""
+    """Add up load_core_spans() over [since, until), whole steps, with columns for at most `named` holders."""
     edges = np.arange(since, until + 1, step, dtype="float64")
     index = pd.Index(edges[:-1].astype("int64"), name="at")
     seconds = _known_seconds(known, edges)
@@ -94,12 +94,12 @@ def usage(
             return np.where(seconds > 0, sums / seconds, np.nan)
 
     length = spans["until"].clip(upper=until) - spans["since"].clip(lower=since)
-    heaviest = (spans["cores"] * length).groupby(spans["user"]).sum()
-    order = sorted(heaviest.index, key=lambda user: (-heaviest[user], user))
+    heaviest = (spans["cores"] * length).groupby(spans["holder"]).sum()
+    order = sorted(heaviest.index, key=lambda holder: (-heaviest[holder], holder))
     shown = order[:named]
     return Usage(
-        users=pd.DataFrame({user: means(spans[spans["user"] == user]) for user in shown}, index=index),
-        others=pd.Series(means(spans[~spans["user"].isin(shown)]), index=index),
+        holders=pd.DataFrame({holder: means(spans[spans["holder"] == holder]) for holder in shown}, index=index),
+        others=pd.Series(means(spans[~spans["holder"].isin(shown)]), index=index),
         total=pd.Series(means(spans), index=index),
         folded=len(order) - len(shown),
         known=tuple(known),

@@ -24,7 +24,7 @@ LABEL_PIXELS = 15
 class Label:
     """A direct label: which band, where its middle is (pixels from the top of the plot)."""
 
-    user: str | None
+    holder: str | None
     """None is the band of others."""
     shade: Shade
     y: float
@@ -55,7 +55,7 @@ def usage_figure(
 ) -> dict[str, Any] | None:
     """Cores in use as bands, largest at the bottom, others on top; None where no core was in use, or no report came.
 
-    `usable` is the dotted line; `shades` has the shade of each column of `usage.users`; a zoom is kept
+    `usable` is the dotted line; `shades` has the shade of each column of `usage.holders`; a zoom is kept
     as long as `revision` is the same. Local times are those of the zone at `until`: on the two days a
     year when clocks change, the hours before the change are labelled an hour off.
     """
@@ -81,7 +81,7 @@ def usage_figure(
         }
 
     bands: list[tuple[str, pd.Series, Shade]] = [
-        (safe(str(user)), usage.users[user], shades[str(user)]) for user in usage.users.columns
+        (safe(str(holder)), usage.holders[holder], shades[str(holder)]) for holder in usage.holders.columns
     ]
     if usage.folded:
         bands.append((f"{usage.folded} others", usage.others, OTHERS))
@@ -194,9 +194,9 @@ def labels(usage: Usage, usable: pd.Series, shades: Mapping[str, Shade]) -> tupl
         return HEIGHT - BOTTOM - cores * scale
 
     result, below = [], 0.0
-    for user in usage.users.columns:
-        value = float(usage.users[user].iloc[last])
-        result.append(Label(str(user), shades[str(user)], pixels(below + value / 2)))
+    for holder in usage.holders.columns:
+        value = float(usage.holders[holder].iloc[last])
+        result.append(Label(str(holder), shades[str(holder)], pixels(below + value / 2)))
         below += value
     if usage.folded:
         value = float(usage.others.iloc[last])

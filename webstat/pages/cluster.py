@@ -43,7 +43,7 @@ def layout(view: View, name: str) -> list[Part] | None:
     cores = view.source.capacity(cluster)
     jobs = frames.jobs(view.source.totals(cluster))
     used = view.source.usage(cluster, view.now)
-    colours = shades([str(user) for user in used.users.columns], view.source.hues(view.now))
+    colours = shades([str(user) for user in used.holders.columns], view.source.hues(view.now))
     stale = view.health(cluster).stale
     wide = "col-12 col-lg-8"
     narrow = "col-12 col-lg-4"
@@ -171,7 +171,7 @@ def _usage(cluster: Cluster, cores: Capacity, colours: Mapping[str, Shade], view
         ),
     )
     latest = frames.holders_frame(view.source.totals(cluster)).set_index("user")["cores"]
-    heavy = ", ".join(shorten(str(user), 24) for user in used.users.columns[:3])
+    heavy = ", ".join(shorten(str(user), 24) for user in used.holders.columns[:3])
     message = f"Stacked cores in use by user over the last 24 hours; {number(cores.in_use)} at the end; most by {heavy or 'nobody'}"
     nothing = ("No report came in these 24 h.", "Nothing is drawn for a time that nobody knows.")
     if used.known:
@@ -187,13 +187,13 @@ def _direct_labels(
     used: object, usable: pd.Series, colours: Mapping[str, Shade], latest: pd.Series, cores: Capacity
 ) -> html.Div:
     found, line = stack.labels(used, usable, colours)
-    rest = int(latest.drop([label.user for label in found if label.user in latest.index]).sum())
+    rest = int(latest.drop([label.holder for label in found if label.holder in latest.index]).sum())
     wanted: list[tuple[float, Part, Part, float | None]] = [
         (
             label.y,
             bars.key(bars.shade_look(label.shade)),
-            foreign(label.user, 12) if label.user is not None else f"{used.folded} others",
-            latest.get(label.user, 0) if label.user is not None else rest,
+            foreign(label.holder, 12) if label.holder is not None else f"{used.folded} others",
+            latest.get(label.holder, 0) if label.holder is not None else rest,
         )
         for label in found
     ]

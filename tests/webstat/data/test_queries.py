@@ -15,7 +15,8 @@ from sqlalchemy.exc import OperationalError
 from collector import schema
 from collector.schema import OPEN
 from tests.webstat.stores import HOSTILE, Builder, Shape
-from webstat.data import queries
+from webstat.data.queries.engine import open_store
+from webstat.data.queries import now, past
 from webstat.errors import StoreBroken, StoreEmpty
 
 NOW = 1_800_000_000
@@ -30,27 +31,27 @@ def builder(tmp_path: Path) -> Iterator[Builder]:
 
 @pytest.fixture
 def engine(builder: Builder) -> Iterator[Engine]:
-    engine = queries.open_store(builder.url)
+    engine = open_store(builder.url)
     yield engine
     engine.dispose()
 
 
 LOADS: dict[str, Callable[[Engine], pd.DataFrame]] = {
-    "load_clusters": queries.load_clusters,
-    "load_job_totals": lambda engine: queries.load_job_totals(engine, 1),
-    "load_nodes": lambda engine: queries.load_nodes(engine, 1),
-    "load_queues": lambda engine: queries.load_queues(engine, 1),
-    "load_core_spans": lambda engine: queries.load_core_spans(engine, 1, NOW - 86400, NOW),
-    "load_waits": lambda engine: queries.load_waits(engine, 1, NOW - 7 * 86400, NOW),
-    "load_polls": lambda engine: queries.load_polls(engine, 1, NOW - 86400),
-    "load_capacity_hours": lambda engine: queries.load_capacity_hours(engine, 1, NOW - 86400, NOW),
-    "load_user_hours": lambda engine: queries.load_user_hours(engine, NOW - 90 * 86400),
+    "load_clusters": now.load_clusters,
+    "load_job_totals": lambda engine: now.load_job_totals(engine, 1),
+    "load_nodes": lambda engine: now.load_nodes(engine, 1),
+    "load_queues": lambda engine: now.load_queues(engine, 1),
+    "load_core_spans": lambda engine: past.load_core_spans(engine, 1, NOW - 86400, NOW),
+    "load_waits": lambda engine: past.load_waits(engine, 1, NOW - 7 * 86400, NOW),
+    "load_polls": lambda engine: past.load_polls(engine, 1, NOW - 86400),
+    "load_capacity_hours": lambda engine: past.load_capacity_hours(engine, 1, NOW - 86400, NOW),
+    "load_holder_hours": lambda engine: past.load_holder_hours(engine, NOW - 90 * 86400),
 }
 
 
 def promised(name: str) -> set[str]:
     """The column names that the docstring lists: words before a dtype, or before a comma in a list of them."""
-    text = getattr(queries, name).__doc__
+    text = (getattr(now, name, None) or getattr(past, name)).__doc__
     return set(re.findall(r"[a-z_]+", text))
 
 
@@ -69,7 +70,7 @@ def test_columns_and_dtypes_are_those_promised(builder: Builder, engine: Engine,
 
 
 def test_every_load_is_tested() -> None:
-    assert set(LOADS) == {name for name in vars(queries) if name.startswith("load_")}
+    assert set(LOADS) == {name for name in {**vars(now), **vars(past)} if name.startswith("load_")}
 
 
 def test_the_totals_are_those_of_the_jobs_that_live(builder: Builder, engine: Engine) -> None:
@@ -87,7 +88,7 @@ def test_the_totals_are_those_of_the_jobs_that_live(builder: Builder, engine: En
             {**base, "number": "4", "state": 7, "cores": 9, "gpus": 0, "walltime_seconds": 60, "ended_at": 500},
         ]
         connection.execute(insert(schema.job), rows)
-    totals = queries.load_job_totals(engine, ident).set_index("state")
+    totals = now.load_job_totals(engine, ident).set_index("state")
     assert totals.loc["running", ["jobs", "cores", "gpus", "asked_core_seconds", "unlimited"]].tolist() == [
         2, 12, 1, 28800.0, 1,
     ]  # fmt: skip
@@ -117,7 +118,7 @@ def test_spans_are_those_in_which_cores_were_held(builder: Builder, engine: Engi
             {**span, "job_id": 4, "since": 0, "until": 90, "state": 4},  # before the window
         ]
         connection.execute(insert(schema.job_span), spans)
-    found = queries.load_core_spans(engine, 1, 100, 200)
+    found = past.load_core_spans(engine, 1, 100, 200)
     assert sorted(found.itertuples(index=False, name=None)) == [
         ("bob", 20, 140, 4),
         ("bob", 120, OPEN, 8),
@@ -137,15 +138,15 @@ def test_waits_count_from_when_a_job_became_eligible(builder: Builder, engine: E
             for n, (s, e, b) in enumerate(times)
         ]
         connection.execute(insert(schema.job), rows)
-    assert sorted(queries.load_waits(engine, 1, 50, 200)["wait_seconds"]) == [0, 40, 100]
+    assert sorted(past.load_waits(engine, 1, 50, 200)["wait_seconds"]) == [0, 40, 100]
 
 
 def test_nothing_can_be_written_and_nothing_is_created(builder: Builder, engine: Engine, tmp_path: Path) -> None:
     with engine.connect() as connection, pytest.raises(OperationalError, match="readonly"):
         connection.execute(update(schema.cluster).values(title="changed"))
-    missing = queries.open_store(f"sqlite:///{tmp_path}/not there/none.sqlite")
+    missing = open_store(f"sqlite:///{tmp_path}/not there/none.sqlite")
     with pytest.raises(StoreEmpty):
-        queries.load_clusters(missing)
+        now.load_clusters(missing)
     missing.dispose()
     assert [path.name for path in tmp_path.iterdir() if "sqlite" not in path.name] == []
 
@@ -155,28 +156,28 @@ def test_odd_paths_are_opened(tmp_path: Path) -> None:
     folder.mkdir()
     builder = Builder(folder / "s.sqlite", now=NOW)
     builder.add(Shape("odd", "Odd", nodes=1, days=1))
-    engine = queries.open_store(builder.url)
-    assert queries.load_clusters(engine)["name"].tolist() == ["odd"]
+    engine = open_store(builder.url)
+    assert now.load_clusters(engine)["name"].tolist() == ["odd"]
     engine.dispose()
     builder.close()
 
 
 def test_a_store_without_tables_is_empty_and_a_broken_one_is_broken(tmp_path: Path) -> None:
     (tmp_path / "new.sqlite").touch()
-    new = queries.open_store(f"sqlite:///{tmp_path}/new.sqlite")
+    new = open_store(f"sqlite:///{tmp_path}/new.sqlite")
     with pytest.raises(StoreEmpty):
-        queries.load_clusters(new)
+        now.load_clusters(new)
     new.dispose()
     (tmp_path / "bad.sqlite").write_bytes(b"this is no database, though long enough to be looked at" * 40)
-    bad = queries.open_store(f"sqlite:///{tmp_path}/bad.sqlite")
+    bad = open_store(f"sqlite:///{tmp_path}/bad.sqlite")
     with pytest.raises(StoreBroken, match="not a database"):
-        queries.load_clusters(bad)
+        now.load_clusters(bad)
     bad.dispose()
 
 
 def test_hostile_names_come_back_as_they_are(builder: Builder, engine: Engine) -> None:
     builder.add(Shape("one", "One", users=HOSTILE, nodes=30, days=1, load=1.0, queued=60))
-    found = set(queries.load_job_totals(engine, 1)["user"])
+    found = set(now.load_job_totals(engine, 1)["user"])
     assert found <= set(HOSTILE)
     assert len(found) > 5
 
@@ -186,5 +187,5 @@ def test_reading_while_the_collector_writes(builder: Builder, engine: Engine) ->
     with builder.engine.begin() as connection:
         connection.execute(update(schema.cluster).values(report=7777))
         begun = time.monotonic()
-        assert queries.load_clusters(engine)["report"].tolist() == [1000]
+        assert now.load_clusters(engine)["report"].tolist() == [1000]
         assert time.monotonic() - begun < 5

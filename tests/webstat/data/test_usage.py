@@ -15,8 +15,8 @@ SINCE, UNTIL, STEP = 1_800_000_000, 1_800_000_000 + 6 * 60, 60
 
 
 def spans(*rows: tuple[str, int, int, int]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=["user", "since", "until", "cores"])
-    return frame.astype({"user": "str", "since": "int64", "until": "int64", "cores": "int64"})
+    frame = pd.DataFrame(rows, columns=["holder", "since", "until", "cores"])
+    return frame.astype({"holder": "str", "since": "int64", "until": "int64", "cores": "int64"})
 
 
 def polls(*taken_at: float, failed: tuple[float, ...] = (), told: dict[float, float] | None = None) -> pd.DataFrame:
@@ -51,27 +51,27 @@ def test_means_are_exact(rows: list[tuple[str, int, int, int]], wished: list[tup
         seconds = [s for s in range(at, at + STEP) if any(start <= s < end for start, end in known)]
         if not seconds:
             assert np.isnan(found.total.iloc[place])
-            assert found.users.iloc[place].isna().all()
+            assert found.holders.iloc[place].isna().all()
             continue
-        for user in found.users.columns:
+        for user in found.holders.columns:
             held = sum(c for s in seconds for u, since, until, c in rows if u == user and since <= s < until)
-            assert found.users[user].iloc[place] == pytest.approx(held / len(seconds), abs=1e-3)
+            assert found.holders[user].iloc[place] == pytest.approx(held / len(seconds), abs=1e-3)
         held = sum(c for s in seconds for _, since, until, c in rows if since <= s < until)
         assert found.total.iloc[place] == pytest.approx(held / len(seconds), abs=1e-3)
     known_total = found.total.dropna()
-    parts = found.users.sum(axis=1) + found.others
+    parts = found.holders.sum(axis=1) + found.others
     assert np.allclose(parts.dropna(), known_total, atol=1e-2)
 
 
 def test_a_job_shorter_than_the_interval_counts_in_full() -> None:
     found = usage.usage(spans(("a", SINCE + 10, SINCE + 13, 20)), [(SINCE, UNTIL)], SINCE, UNTIL, step=STEP)
-    assert found.users["a"].tolist() == pytest.approx([1.0, 0, 0, 0, 0, 0])
+    assert found.holders["a"].tolist() == pytest.approx([1.0, 0, 0, 0, 0, 0])
 
 
 def test_the_heaviest_come_first_and_the_rest_is_folded() -> None:
     rows = [(f"u{n}", SINCE, UNTIL, n + 1) for n in range(10)]
     found = usage.usage(spans(*rows), [(SINCE, UNTIL)], SINCE, UNTIL, step=STEP)
-    assert list(found.users.columns) == ["u9", "u8", "u7", "u6", "u5", "u4", "u3"]
+    assert list(found.holders.columns) == ["u9", "u8", "u7", "u6", "u5", "u4", "u3"]
     assert found.folded == 3
     assert found.others.iloc[0] == pytest.approx(1 + 2 + 3)
 
@@ -79,7 +79,7 @@ def test_the_heaviest_come_first_and_the_rest_is_folded() -> None:
 def test_a_user_may_have_any_name() -> None:
     rows = [(name, SINCE, UNTIL, 1) for name in ("others", "total", "", "<b>", "user")]
     found = usage.usage(spans(*rows), [(SINCE, UNTIL)], SINCE, UNTIL, step=STEP)
-    assert set(found.users.columns) == {"others", "total", "", "<b>", "user"}
+    assert set(found.holders.columns) == {"others", "total", "", "<b>", "user"}
     assert found.total.iloc[0] == pytest.approx(5)
 
 

@@ -43,7 +43,7 @@ def figure_of(usage: Usage, theme: str = "light", cores: float = 100.0) -> dict[
         until=SINCE + len(usage.total) * STEP - 300,
         theme=theme,
         zone=BERLIN,
-        shades=shades(list(usage.users.columns), {}),
+        shades=shades(list(usage.holders.columns), {}),
         revision="c",
     )
 
@@ -143,7 +143,7 @@ def test_local_time_is_that_of_the_end_on_the_day_clocks_change() -> None:
 def test_labels_stand_at_the_middle_of_their_bands() -> None:
     usage = usage_of({"a": [10, 40], "b": [10, 20]}, others=[0, 10], folded=2)
     found, line = labels(usage, usable_of(usage), shades(["a", "b"], {}))
-    assert [label.user for label in found] == ["a", "b", None]
+    assert [label.holder for label in found] == ["a", "b", None]
     scale = (stack.HEIGHT - stack.TOP - stack.BOTTOM) / 106
     bottom = stack.HEIGHT - stack.BOTTOM
     assert [label.y for label in found] == pytest.approx(

@@ -1,0 +1,65 @@
+"""Opening the store for reading, and one query -> one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from sqlalchemy import URL, Engine, Select, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from webstat.errors import StoreBroken, StoreEmpty
+
+
+def open_store(url: str) -> Engine:
+    """An engine that only reads; nothing is opened before the first query.
+
+    An SQLite file is opened with mode=ro, so that reading never creates it.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True, execution_options={"postgresql_readonly": True})
+    path = quote(Path(parsed.database or "").resolve().as_posix())
+    read_only = URL.create("sqlite", database=f"file:{path}", query={"mode": "ro", "uri": "true"})
+    # A connection a query costs 0.1 ms, and a store that is made anew is then simply the next one read.
+    engine = create_engine(read_only, poolclass=NullPool, connect_args={"timeout": 10})
+
+    @event.listens_for(engine, "connect")
+    def _only_read(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA query_only=ON")
+
+    return engine
+
+
+def read_frame(engine: Engine, query: Select[Any], dtypes: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of a query as a frame; `dtypes` are the names and types of its columns in order.
+
+    Raises StoreEmpty where the store or its tables are not there, StoreBroken where it cannot be read.
+    """
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(query).all()
+    except DBAPIError as error:
+        words = str(error.orig)
+        if any(sign in words for sign in ("unable to open", "no such table", "no such column", "does not exist")):
+            raise StoreEmpty(words) from error
+        raise StoreBroken(words) from error
+    except SQLAlchemyError as error:
+        raise StoreBroken(type(error).__name__) from error
+    # Column by column: a frame made from rows guesses each type and is several times slower.
+    columns = zip(*rows, strict=True) if rows else ((),) * len(dtypes)
+    return pd.DataFrame(
+        {name: pd.Series(values, dtype=dtype) for (name, dtype), values in zip(dtypes.items(), columns, strict=True)}
+    )
+
+
+def with_words(frame: pd.DataFrame, states: Sequence[Any]) -> pd.DataFrame:
+    """The frame with the numbers of its column `state` turned into words."""
+    words = [state.value for state in states]
+    frame["state"] = pd.Series([words[index] for index in frame["state"]], dtype="str", index=frame.index)
+    return frame

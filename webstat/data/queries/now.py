@@ -1,0 +1,158 @@
+"""What is now: clusters, the jobs that live in sums, nodes and queues."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlalchemy import Engine, case, func, select
+
+from collector import schema
+from collector.schema import JOB_STATES, NODE_STATES
+from webstat.data.queries.engine import read_frame, with_words
+
+
+def load_clusters(engine: Engine) -> pd.DataFrame:
+    """Every cluster the store knows, by name.
+
+    id int64, name str, title str, listed bool, demo bool, period_seconds int64, scheduler_kind str, scheduler_version str,
+    report int64, taken_at float64, query_seconds float64, warnings str (JSON), partial str (JSON),
+    failures int64, error_code str, error str, attempted_at float64, next_poll_at float64;
+    missing text is None.
+    """
+    c = schema.cluster.c
+    query = select(
+        c.id, c.name, c.title, c.listed, c.demo, c.period_seconds, c.scheduler_kind, c.scheduler_version,
+        c.report, c.taken_at, c.query_seconds, c.warnings, c.partial,
+        c.failures, c.error_code, c.error, c.attempted_at, c.next_poll_at,
+    ).order_by(c.name)  # fmt: skip
+    return read_frame(
+        engine,
+        query,
+        {
+            "id": "int64",
+            "name": "str",
+            "title": "str",
+            "listed": "bool",
+            "demo": "bool",
+            "period_seconds": "int64",
+            "scheduler_kind": "object",
+            "scheduler_version": "object",
+            "report": "int64",
+            "taken_at": "float64",
+            "query_seconds": "float64",
+            "warnings": "object",
+            "partial": "object",
+            "failures": "int64",
+            "error_code": "object",
+            "error": "object",
+            "attempted_at": "float64",
+            "next_poll_at": "float64",
+        },
+    )
+
+
+def load_job_totals(engine: Engine, cluster_id: int) -> pd.DataFrame:
+    """The jobs that live, summed by user, queue and state.
+
+    user str, queue str, state str, jobs int64, cores int64, gpus int64, asked_core_seconds float64
+    (cores x walltime asked, of jobs that ask for one), unlimited int64 (jobs without a walltime),
+    first_submitted_at int64.
+    """
+    j = schema.job.c
+    sums = (
+        select(
+            j.user_id,
+            j.queue_id,
+            j.state,
+            func.count().label("jobs"),
+            func.sum(j.cores).label("cores"),
+            func.sum(j.gpus).label("gpus"),
+            func.coalesce(func.sum(1.0 * j.cores * j.walltime_seconds), 0.0).label("asked"),
+            func.sum(case((j.walltime_seconds.is_(None), 1), else_=0)).label("unlimited"),
+            func.min(j.submitted_at).label("first"),
+        )
+        .where(j.cluster_id == cluster_id, j.ended_at.is_(None))
+        .group_by(j.user_id, j.queue_id, j.state)
+        .subquery()
+    )
+    user, queue = schema.word.alias(), schema.word.alias()
+    query = (
+        select(
+            user.c.text, queue.c.text, sums.c.state, sums.c.jobs, sums.c.cores, sums.c.gpus,
+            sums.c.asked, sums.c.unlimited, sums.c.first,
+        )
+        .join(user, user.c.id == sums.c.user_id)
+        .join(queue, queue.c.id == sums.c.queue_id)
+    )  # fmt: skip
+    frame = read_frame(
+        engine,
+        query,
+        {
+            "user": "str",
+            "queue": "str",
+            "state": "int64",
+            "jobs": "int64",
+            "cores": "int64",
+            "gpus": "int64",
+            "asked_core_seconds": "float64",
+            "unlimited": "int64",
+            "first_submitted_at": "int64",
+        },
+    )
+    return with_words(frame, JOB_STATES)
+
+
+def load_nodes(engine: Engine, cluster_id: int) -> pd.DataFrame:
+    """The nodes that are listed, by name.
+
+    name str, state str, native_state str, cores, cores_used, gpus, gpus_used, memory_bytes,
+    memory_used_bytes, load float64 (NaN where not told), properties str (JSON) or None, comment str or None.
+    """
+    n = schema.node.c
+    query = (
+        select(
+            n.name, n.state, n.native_state, n.cores, n.cores_used, n.gpus, n.gpus_used,
+            n.memory_bytes, n.memory_used_bytes, n.load, n.properties, n.comment,
+        )
+        .where(n.cluster_id == cluster_id, n.gone_at.is_(None))
+        .order_by(n.name)
+    )  # fmt: skip
+    numbers = ("cores", "cores_used", "gpus", "gpus_used", "memory_bytes", "memory_used_bytes", "load")
+    frame = read_frame(
+        engine,
+        query,
+        {
+            "name": "str",
+            "state": "int64",
+            "native_state": "str",
+            **dict.fromkeys(numbers, "float64"),
+            "properties": "object",
+            "comment": "object",
+        },
+    )
+    return with_words(frame, NODE_STATES)
+
+
+def load_queues(engine: Engine, cluster_id: int) -> pd.DataFrame:
+    """The queues that are listed, highest priority first, then by name.
+
+    name str, type str, enabled object (bool or None), started object (bool or None), priority float64,
+    max_walltime_seconds float64.
+    """
+    q = schema.queue.c
+    query = (
+        select(q.name, q.type, q.enabled, q.started, q.priority, q.max_walltime_seconds)
+        .where(q.cluster_id == cluster_id, q.gone_at.is_(None))
+        .order_by(func.coalesce(q.priority, 0).desc(), q.name)
+    )
+    return read_frame(
+        engine,
+        query,
+        {
+            "name": "str",
+            "type": "str",
+            "enabled": "object",
+            "started": "object",
+            "priority": "float64",
+            "max_walltime_seconds": "float64",
+        },
+    )

@@ -1,0 +1,128 @@
+"""What was: stretches of cores, waits, polls, and the sums of hours and days."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlalchemy import Engine, and_, case, func, or_, select
+
+from agent.states import HOLDS_CORES
+from collector import schema
+from collector.schema import JOB_STATES, NODE_STATES
+from webstat.data.queries.engine import read_frame, with_words
+
+NO_GROUP = "–"
+"""What stands for the group where the scheduler names none."""
+
+_HOLDING = [index for index, state in enumerate(JOB_STATES) if state in HOLDS_CORES]
+
+
+def load_core_spans(engine: Engine, cluster_id: int, since: int, until: int, by: str = "user") -> pd.DataFrame:
+    """Stretches in which jobs held cores (running, exiting) that touch [since, until), equal ones summed.
+
+    `by` is user, group or queue. holder str (`–` for no group), since int64, until int64 (may lie after `until`,
+    OPEN while it goes on), cores int64.
+    """
+    j, s, w = schema.job.c, schema.job_span.c, schema.word.c
+    holder = {"user": j.user_id, "group": j.group_id, "queue": s.queue_id}[by]
+    query = (
+        select(func.coalesce(w.text, NO_GROUP), s.since, s.until, func.sum(s.cores))
+        .select_from(schema.job)
+        .join(schema.job_span, s.job_id == j.id)
+        .outerjoin(schema.word, w.id == holder)
+        .where(
+            j.cluster_id == cluster_id,
+            or_(j.ended_at.is_(None), j.ended_at >= since),
+            s.state.in_(_HOLDING),
+            s.until > since,
+            s.since < until,
+        )
+        .group_by(w.text, s.since, s.until)
+    )
+    return read_frame(engine, query, {"holder": "str", "since": "int64", "until": "int64", "cores": "int64"})
+
+
+def load_waits(engine: Engine, cluster_id: int, since: int, until: int) -> pd.DataFrame:
+    """Jobs that started in [since, until): queue str, wait_seconds int64.
+
+    A wait is counted from when the job became eligible, from its submission where that is not told.
+    """
+    j, w = schema.job.c, schema.word.c
+    began = func.coalesce(j.eligible_at, j.submitted_at)
+    query = (
+        select(w.text, case((j.started_at > began, j.started_at - began), else_=0))
+        .select_from(schema.job)
+        .join(schema.word, w.id == j.queue_id)
+        .where(
+            j.cluster_id == cluster_id,
+            or_(j.ended_at.is_(None), j.ended_at >= since),
+            j.started_at >= since,
+            j.started_at < until,
+        )
+    )
+    return read_frame(engine, query, {"queue": "str", "wait_seconds": "int64"})
+
+
+def load_polls(engine: Engine, cluster_id: int, since: int) -> pd.DataFrame:
+    """Polls begun since `since`, oldest first.
+
+    at int64, seconds float64, report float64 (NaN where it brought none), taken_at float64,
+    known_since float64 (from when on the report tells all; NaN where only of its moment), query_seconds float64, error_code str or None, error str or None.
+    """
+    p = schema.poll.c
+    query = (
+        select(p.at, p.seconds, p.report, p.taken_at, p.known_since, p.query_seconds, p.error_code, p.error)
+        .where(p.cluster_id == cluster_id, p.at >= since)
+        .order_by(p.at)
+    )
+    return read_frame(
+        engine,
+        query,
+        {
+            "at": "int64",
+            "seconds": "float64",
+            "report": "float64",
+            "taken_at": "float64",
+            "known_since": "float64",
+            "query_seconds": "float64",
+            "error_code": "object",
+            "error": "object",
+        },
+    )
+
+
+def load_capacity_hours(engine: Engine, cluster_id: int, since: int, until: int) -> pd.DataFrame:
+    """Installed cores by node state and hour: bucket int64, state str, core_seconds int64."""
+    c = schema.capacity_hour.c
+    query = (
+        select(c.bucket, c.state, c.core_seconds)
+        .where(c.cluster_id == cluster_id, c.bucket >= since, c.bucket < until)
+        .order_by(c.bucket)
+    )
+    frame = read_frame(engine, query, {"bucket": "int64", "state": "int64", "core_seconds": "int64"})
+    return with_words(frame, NODE_STATES)
+
+
+def load_holder_hours(engine: Engine, since: int, by: str = "user") -> pd.DataFrame:
+    """Who used how much since `since`, over all clusters: holder str, cluster str, core_hours float64.
+
+    `by` is user, group or queue. From the days' sums, and from the hours' where no day of that cluster
+    has been summed yet.
+    """
+    frames = []
+    for table in (schema.usage_day, schema.usage_hour):
+        u = table.c
+        days = select(schema.usage_day.c.cluster_id).distinct()
+        beyond = and_(u.bucket >= since, u.cluster_id.not_in(days)) if table is schema.usage_hour else u.bucket >= since
+        query = (
+            select(
+                func.coalesce(schema.word.c.text, NO_GROUP),
+                schema.cluster.c.name,
+                func.sum(u.core_seconds) / 3600.0,
+            )
+            .outerjoin(schema.word, schema.word.c.id == u[f"{by}_id"])
+            .join(schema.cluster, schema.cluster.c.id == u.cluster_id)
+            .where(beyond)
+            .group_by(schema.word.c.text, schema.cluster.c.name)
+        )
+        frames.append(read_frame(engine, query, {"holder": "str", "cluster": "str", "core_hours": "float64"}))
+    return pd.concat(frames, ignore_index=True)
