@@ -7,12 +7,7 @@
   const choices = ["auto", "light", "dark"];
 
   function choice() {
-    try {
-      const stored = localStorage.getItem("webstat-theme");
-      return choices.includes(stored) ? stored : "auto";
-    } catch {
-      return "auto"; // storage may be forbidden
-    }
+    return choices.includes(stored("theme")) ? stored("theme") : "auto";
   }
 
   function theme() {
@@ -26,16 +21,29 @@
   }
 
   function next() {
-    try {
-      localStorage.setItem("webstat-theme", choices[(choices.indexOf(choice()) + 1) % choices.length]);
-    } catch {
-      /* the choice lasts until the page is left */
-    }
+    store("theme", choices[(choices.indexOf(choice()) + 1) % choices.length]);
     apply();
   }
 
+  /* What this browser remembers, by name; storage may be forbidden, then the page forgets. */
+  function stored(name) {
+    try {
+      return localStorage.getItem("webstat-" + name);
+    } catch {
+      return null;
+    }
+  }
+
+  function store(name, value) {
+    try {
+      localStorage.setItem("webstat-" + name, value);
+    } catch {
+      /* the choice lasts until the page is left */
+    }
+  }
+
   apply();
-  window.webstat = { choice, theme, apply, next, dark, worker: where.worker, shown: null };
+  window.webstat = { choice, theme, apply, next, dark, stored, store, worker: where.worker, grid: where.grid, shown: null };
 
   // Dash loads Plotly when the first graph is drawn, from this address; it would set the full bundle's,
   // three times as large.

@@ -1,9 +1,11 @@
 /* The page's own behaviour: ages that count, menus that close, the theme button, Refresh, titles.
-   Live updates are live.js; nothing here fetches data. */
+   Live updates are live.js; nothing here fetches data. Other scripts add to ws.after what is to be done after
+   each drawing. */
 (function () {
   "use strict";
   const ws = window.webstat;
   const NBSP = "\u00a0";
+  ws.after = [];
   ws.skew = 0; // server's clock less ours, seconds; live.js keeps it
 
   /* Seconds as people read them; the same rules as webstat/format.py. */
@@ -117,6 +119,7 @@
 
     drawn(data) {
       if (!data) return none();
+      document.getElementById("panel").dataset.open = document.getElementById("panel").childElementCount ? "yes" : "no";
       document.title = data.title || "webstat";
       const path = data.page ? data.page[1] : null;
       if (ws.path !== undefined && path !== ws.path && !location.hash) {
@@ -132,8 +135,21 @@
         ws.jumped = location.href;
       }
       count();
-      if (ws.drawn) ws.drawn();
+      ws.after.forEach((act) => act(data));
       return path || "";
+    },
+
+    /* A range chosen in a chart goes into the address, and comes back with the next figure. */
+    zoomed() {
+      const { triggered } = window.dash_clientside.callback_context;
+      const change = triggered.length === 1 ? triggered[0].value : null;
+      if (!change) return;
+      if (change["xaxis.autorange"]) ws.address.set({ zoom: null });
+      const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+      const chart = document.querySelector(".js-plotly-plot");
+      if (!from || !to || !chart || !chart.layout.meta) return;
+      const seconds = (local) => Math.round(Date.parse(local.replace(" ", "T") + "Z") / 1000 - chart.layout.meta.offset);
+      ws.address.set({ zoom: seconds(from) + "-" + seconds(to) });
     },
 
     async refresh(clicks, path, drawn) {
@@ -156,7 +172,11 @@
   };
 
   /* What the server must know of this browser. */
-  ws.viewer = () => ({ theme: ws.theme(), zone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC" });
+  ws.viewer = () => ({
+    theme: ws.theme(),
+    zone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC",
+    me: ws.stored("me") || "",
+  });
   ws.dark.addEventListener("change", () => {
     ws.apply();
     window.dash_clientside.set_props("viewer", { data: ws.viewer() });

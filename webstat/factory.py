@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from a2wsgi import WSGIMiddleware
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse, Response
 from flask import Flask
@@ -23,12 +23,13 @@ from flask import Response as FlaskResponse
 from flask import request as flask_request
 
 from collector.settings import Settings
-from webstat import ids, router
+from webstat import api, ids, router
 from webstat.components.text import icon
 from webstat.data.source import Source
 from webstat.errors import WebError
 from webstat.live import Hub
-from webstat.pages import find
+from webstat.pages import CLUSTER, find
+from webstat.parts import CHART
 from webstat.refresh import Refresher
 from webstat.static import ASSETS, Assets, Compressor
 
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 THREADS = 8
 FALLBACK_SECONDS = 10
+
+OWN_SCRIPTS = ("webstat.js", "address.js", "search.js", "keys.js", "jobs.js", "nodemap.js", "live.js")
+"""In the order in which they are run."""
 
 INDEX = """<!doctype html>
 <html lang="en" data-bs-theme="light">
@@ -46,7 +50,7 @@ INDEX = """<!doctype html>
 <link rel="stylesheet" href="{bootstrap}">
 <link rel="stylesheet" href="{icons}">
 <link rel="stylesheet" href="{style}">
-<script src="{first}" data-plotly="{plotly}" data-worker="{worker}"></script>
+<script src="{first}" data-plotly="{plotly}" data-worker="{worker}" data-grid="{grid}"></script>
 {{%css%}}
 </head>
 <body>
@@ -56,8 +60,7 @@ INDEX = """<!doctype html>
 <footer>
 {{%config%}}
 {{%scripts%}}
-<script src="{own}"></script>
-<script src="{live}"></script>
+{own}
 {{%renderer%}}
 </footer>
 </body>
@@ -116,6 +119,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def asset(name: str, request: Request) -> Response:
         return assets.answer(name, request)
 
+    app.include_router(api.router(source))
     app.mount("/", WSGIMiddleware(_dash(settings, assets, source, hub).server, workers=THREADS))
     return app
 
@@ -154,8 +158,8 @@ def _dash(settings: Settings, assets: Assets, source: Source, hub: Hub) -> Dash:
             first=assets.url("first.js"),
             plotly=assets.url("vendor/plotly-cartesian.min.js"),
             worker=assets.url("live-worker.js"),
-            own=assets.url("webstat.js"),
-            live=assets.url("live.js"),
+            grid=assets.url("vendor/ag-grid-community.min.js"),
+            own="\n".join(f'<script src="{assets.url(name)}"></script>' for name in OWN_SCRIPTS),
         ),
     )
     app.layout = _frame
@@ -180,6 +184,7 @@ def _frame() -> html.Div:
                     html.Div(id=ids.BAR),
                     html.Div(
                         [
+                            html.Div(id=ids.FIND, className="ws-find d-none d-md-block"),
                             html.Span(id=ids.STREAM, className="ws-sub", role="status"),
                             html.Div(id=ids.FRESHNESS, className="d-flex align-items-center gap-2"),
                             html.Button(
@@ -190,6 +195,7 @@ def _frame() -> html.Div:
                                 **{"aria-label": "Refresh now"},
                             ),
                             html.Button(icon("circle-half"), id=ids.THEME, className=button, **{"aria-label": "Theme"}),
+                            html.Div(id=ids.ME),
                         ],
                         className="ms-auto d-flex align-items-center gap-2",
                     ),
@@ -198,7 +204,13 @@ def _frame() -> html.Div:
                 **{"aria-label": "Main"},
             ),
             html.Div(id=ids.DEMO),
-            html.Main(id=ids.PAGE, className="ws-page", tabIndex=-1),
+            html.Div(
+                [
+                    html.Main(id=ids.PAGE, className="ws-page", tabIndex=-1),
+                    html.Aside(id=ids.PANEL, className="ws-panel", tabIndex=-1, **{"aria-label": "Details"}),
+                ],
+                className="ws-body",
+            ),
             html.Footer(id=ids.FOOTER, className="ws-sub ws-footer"),
             html.Div(id=ids.REFRESH_SAID, className="ws-toast", role="status", **{"aria-live": "polite"}),
             html.Nav(id=ids.TABS, className="ws-tabs", **{"aria-label": "Main, small screen"}),
@@ -218,6 +230,9 @@ def _register_browser_side(app: Dash) -> None:
         State(ids.URL, "pathname"),
         State(ids.DRAWN, "data"),
         prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("webstat", "zoomed"), Input({CHART: ALL}, "relayoutData"), prevent_initial_call=True
     )
     app.clientside_callback(
         ClientsideFunction("webstat", "drawn"), Output(ids.PAGE, "data-drawn"), Input(ids.DRAWN, "data")
@@ -258,7 +273,7 @@ def _exists(path: str, source: Source) -> bool:
     if found is None:
         return False
     try:
-        return "name" not in found[1] or found[1]["name"] in {c.name for c in source.clusters()}
+        return CLUSTER not in found[1] or found[1][CLUSTER] in {c.name for c in source.clusters()}
     except WebError:
         return True
 

@@ -1,7 +1,7 @@
 """Ids that callbacks and assets/*.js share; the style sheet uses classes."""
 
 URL = "url"
-VIEWER = "viewer"  # {theme, zone} of this browser
+VIEWER = "viewer"  # {theme, zone, me} of this browser
 NEWS = "news"  # {cluster: stamp}, the last announcements
 TICK = "tick"  # the fallback's interval
 DRAWN = "drawn"  # {page, clusters, frame, outline, parts, title}: what is on the screen now, as fingerprints
@@ -10,6 +10,7 @@ BAR = "bar"
 FRESHNESS = "freshness"
 DEMO = "demo"
 PAGE = "page"
+PANEL = "panel"
 FOOTER = "footer"
 TABS = "tabs"
 
@@ -17,3 +18,5 @@ STREAM = "stream"
 REFRESH = "refresh"
 REFRESH_SAID = "refresh-said"
 THEME = "theme"
+FIND = "find"  # the search box, made by search.js
+ME = "me"  # whose browser this is, made by search.js

@@ -3,7 +3,7 @@
 Dash makes everything anew that is in a replaced `children`, and with it go zoom, focus, scroll and open
 menus. So a page is taken apart: where a component has an id of its own, or holds a chart, it stays and
 what lies in it is looked at; anything else is a part, whose children are replaced when they differ. Of
-a chart the figure is replaced. A page whose frame is another one is drawn as a whole.
+a chart the figure is replaced. A region whose frame is another one is drawn as a whole.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ PART, CHART = "part", "chart"
 """Keys of the pattern-matching ids that take_apart gives."""
 
 
+def as_one(component: Component, name: str) -> Component:
+    """The component as a part of its own, whatever it holds: replaced as a whole, under a name that stays."""
+    component.id = {PART: name}
+    return component
+
+
 @dataclass
 class Taken:
     """A page taken apart: its frame's fingerprint, parts and charts by name."""
@@ -33,10 +39,10 @@ class Taken:
         return {name: fingerprint(content) for name, content in {**self.parts, **self.charts}.items()}
 
 
-def take_apart(body: list[Any]) -> Taken:
-    """Give the parts and charts in `body` their ids, and list them."""
+def take_apart(body: list[Any], region: str) -> Taken:
+    """Give the parts and charts in `body` their ids, which begin with `region`, and list them."""
     taken = Taken()
-    frame = [_look(child, str(place), taken) for place, child in enumerate(body)]
+    frame = [_look(child, f"{region}-{place}", taken) for place, child in enumerate(body)]
     taken.frame = fingerprint(frame)
     return taken
 
@@ -50,6 +56,8 @@ def _look(node: Any, name: str, taken: Taken) -> Any:
     if isinstance(node, dcc.Graph):
         node.id = {CHART: name}
         taken.charts[name] = node.figure
+    elif isinstance(getattr(node, "id", None), dict):
+        taken.parts[node.id[PART]] = getattr(node, "children", None)
     elif _stays(node):
         children = node.children if isinstance(node.children, list) else [node.children]
         look.append([_look(child, f"{name}-{place}", taken) for place, child in enumerate(children)])

@@ -10,6 +10,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from dash import ALL, Dash, Input, Output, State, ctx, no_update
@@ -18,9 +19,9 @@ from webstat import ids
 from webstat.components import nav
 from webstat.data.source import Source
 from webstat.errors import StoreBroken
-from webstat.health import COLLECTOR, Cluster, stamps
+from webstat.health import COLLECTOR, stamps
 from webstat.live import Hub
-from webstat.pages import find, start
+from webstat.pages import CLUSTER, Found, find, panel, start
 from webstat.parts import CHART, PART, fingerprint, take_apart
 from webstat.theme import THEMES
 from webstat.view import View
@@ -31,13 +32,16 @@ log = logging.getLogger(__name__)
 FRAME = (ids.BAR, ids.FRESHNESS, ids.DEMO, ids.TABS, ids.FOOTER)
 """What stands around the page, in the order of _frame()."""
 
+REGIONS = (ids.PAGE, ids.PANEL)
+"""What is drawn by its parts: the page, and the panel of the job or node that the address names."""
+
 
 @dataclass
 class Drawing:
     """What is to be replaced on the screen; None, or a name that is missing, is what stays."""
 
     frame: list[Any] = field(default_factory=lambda: [None] * len(FRAME))
-    page: list[Any] | None = None
+    regions: dict[str, list[Any]] = field(default_factory=dict)
     drawn: dict[str, Any] | None = None
     contents: dict[str, Any] = field(default_factory=dict)
     """Parts' children and charts' figures by name."""
@@ -45,26 +49,32 @@ class Drawing:
     def outputs(self, parts: list[str], charts: list[str]) -> list[Any]:
         """In the order of the callback's outputs; `parts` and `charts` are those on the screen."""
         rest = [self.contents.get(name, no_update) for name in parts], [self.contents.get(n, no_update) for n in charts]
-        return [no_update if one is None else one for one in (*self.frame, self.page, self.drawn)] + list(rest)
+        whole = [*self.frame, *(self.regions.get(region) for region in REGIONS), self.drawn]
+        return [no_update if one is None else one for one in whole] + list(rest)
 
 
 def register(app: Dash, source: Source, hub: Hub) -> None:
     """Add the callback that draws pages."""
 
     @app.callback(
-        *[Output(ident, "children") for ident in FRAME],
-        Output(ids.PAGE, "children"),
+        *[Output(ident, "children") for ident in (*FRAME, *REGIONS)],
         Output(ids.DRAWN, "data"),
         Output({PART: ALL}, "children"),
         Output({CHART: ALL}, "figure"),
         Input(ids.URL, "pathname"),
+        Input(ids.URL, "search"),
         Input(ids.VIEWER, "data"),
         Input(ids.NEWS, "data"),
         Input(ids.TICK, "n_intervals"),
         State(ids.DRAWN, "data"),
     )
     def draw(
-        path: str | None, viewer: dict[str, str] | None, _news: Any, _tick: Any, drawn: dict[str, Any] | None
+        path: str | None,
+        search: str | None,
+        viewer: dict[str, str] | None,
+        _news: Any,
+        _tick: Any,
+        drawn: dict[str, Any] | None,
     ) -> Any:
         on_screen = (
             [one["id"][PART] for one in ctx.outputs_list[-2]],
@@ -72,8 +82,9 @@ def register(app: Dash, source: Source, hub: Hub) -> None:
         )
         if not viewer:
             return Drawing().outputs(*on_screen)
+        address = (path or "/") + (search or "")
         try:
-            drawing = draw_site(source, hub.connected, path or "/", viewer, drawn or {}, time.time())
+            drawing = draw_site(source, hub.connected, address, viewer, drawn or {}, time.time())
         except StoreBroken as error:
             drawing = _could_not("The store could not be read.", str(error))
         except Exception as error:  # a page that fails must say so, with what to quote to an admin
@@ -85,24 +96,29 @@ def _could_not(matter: str, words: str, error: Exception | None = None) -> Drawi
     code = secrets.token_hex(2).upper()
     log.error("%s code=%s words=%s", matter, code, words, exc_info=error)
     # Nothing is marked as drawn, so that the next sign of life brings another try.
-    return Drawing(page=start.broken(matter, words, code), drawn={"title": "webstat", "clusters": {}})
+    return Drawing(
+        regions={ids.PAGE: start.broken(matter, words, code), ids.PANEL: []}, drawn={"title": "webstat", "clusters": {}}
+    )
 
 
 def draw_site(
-    source: Source, connected: bool, path: str, viewer: dict[str, str], drawn: dict[str, Any], now: float
+    source: Source, connected: bool, address: str, viewer: dict[str, str], drawn: dict[str, Any], now: float
 ) -> Drawing:
     """What of the frame and the page is not on the screen yet, by what was `drawn` before.
 
     Raises StoreBroken.
     """
-    view = View(source, source.clusters(), now, _theme(viewer), _zone(source, viewer), connected)
+    path, _, search = address.partition("?")
+    query = dict(parse_qsl(search, max_num_fields=64))
+    me = viewer.get("me") or None
+    view = View(source, source.clusters(), now, _theme(viewer), _zone(source, viewer), connected, path, query, me)
     seen = stamps(view.clusters, connected, now)
     found = find(path)
-    own = {name: seen[name] for name in (COLLECTOR, *_rests_on(found, view.clusters)) if name in seen}
-    look = [path, view.theme, str(view.zone)]
-    if drawn.get("page") == [own, *look] and drawn.get("clusters") == seen:
+    own = {name: seen[name] for name in (COLLECTOR, *_rests_on(found, view)) if name in seen}
+    look = [path, view.theme, str(view.zone), me]
+    if drawn.get("page") == [own, *look, search] and drawn.get("clusters") == seen:
         return Drawing()
-    drawing = Drawing(drawn={**drawn, "page": [own, *look], "clusters": seen})
+    drawing = Drawing(drawn={**drawn, "page": [own, *look, search], "clusters": seen})
     assert drawing.drawn is not None
     frame = _frame(view, found[0].entry if found else "")
     drawing.drawn["frame"] = [fingerprint(one) for one in frame]
@@ -110,18 +126,22 @@ def draw_site(
     drawing.frame = [
         None if old == new else one for one, old, new in zip(frame, before, drawing.drawn["frame"], strict=True)
     ]
-    if drawn.get("page") == [own, *look]:
+    if drawn.get("page") == [own, *look, search]:
         return drawing
-    page, drawing.drawn["title"] = _page(view, path, found)
-    taken = take_apart(page)
-    drawing.drawn["outline"], drawing.drawn["parts"] = [taken.frame, *look], taken.fingerprints()
-    if drawn.get("outline") != drawing.drawn["outline"]:
-        drawing.page = page
-    else:
-        known, contents = drawn["parts"], {**taken.parts, **taken.charts}
-        drawing.contents = {
-            name: contents[name] for name, mark in drawing.drawn["parts"].items() if known.get(name) != mark
-        }
+    page, drawing.drawn["title"] = _page(view, found)
+    bodies = {ids.PAGE: page, ids.PANEL: panel.layout(view)}
+    drawing.drawn["outline"], drawing.drawn["parts"] = {}, {}
+    for region, body in bodies.items():
+        taken = take_apart(body, region)
+        outline = [taken.frame, *(look if region == ids.PAGE else look[1:])]
+        marks = taken.fingerprints()
+        drawing.drawn["outline"][region] = outline
+        drawing.drawn["parts"].update(marks)
+        if drawn.get("outline", {}).get(region) != outline:
+            drawing.regions[region] = body
+        else:
+            known, contents = drawn["parts"], {**taken.parts, **taken.charts}
+            drawing.contents.update({name: contents[name] for name, mark in marks.items() if known.get(name) != mark})
     return drawing
 
 
@@ -129,29 +149,29 @@ def _frame(view: View, entry: str) -> list[Any]:
     return [nav.bar(view, entry), nav.freshness(view), nav.demo(view), nav.tabs(view, entry), nav.footer(view)]
 
 
-def _page(view: View, path: str, found: Any) -> tuple[list[Any], str]:
+def _page(view: View, found: Found | None) -> tuple[list[Any], str]:
     site = view.source.settings.web.title
     if not view.clusters:
         return start.no_clusters(view), site
     if found is None:
-        return start.no_such_page(view, path), site
+        return start.no_such_page(view, view.path), site
     page, words = found
-    named = view.cluster(words["name"]) if "name" in words else None
-    title = page.title if named is None else named.title
     body = start.no_data(view) if _nothing(view) else page.layout(view, **words)
     if body is None:
-        return start.no_such_page(view, path), site
-    return [start.collector_missing(view), *body], f"{title} · {site}"
+        return start.no_such_page(view, view.path), site
+    return [start.collector_missing(view), *body], f"{page.title_of(view, words)} · {site}"
 
 
 def _nothing(view: View) -> bool:
     return all(cluster.report == 0 and cluster.failures == 0 for cluster in view.clusters)
 
 
-def _rests_on(found: Any, clusters: tuple[Cluster, ...]) -> list[str]:
-    if found and "name" in found[1]:
-        return [found[1]["name"]]
-    return [cluster.name for cluster in clusters]
+def _rests_on(found: Found | None, view: View) -> list[str]:
+    """The clusters whose news may change what is shown."""
+    everything = [cluster.name for cluster in view.clusters]
+    if found is None or CLUSTER not in found[1]:
+        return everything
+    return [name for name in everything if name in (found[1][CLUSTER], *panel.rests_on(view))]
 
 
 def _theme(viewer: dict[str, str]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import tzinfo
+from urllib.parse import urlencode
 
 from webstat.data.source import Source
 from webstat.health import Cluster, Health, collector_is_missing, health
@@ -11,7 +13,7 @@ from webstat.health import Cluster, Health, collector_is_missing, health
 
 @dataclass(frozen=True)
 class View:
-    """The store, the clusters as they are, and the viewer's theme and zone; `now` is unix seconds."""
+    """The store, the clusters as they are, and the viewer's theme, zone and name; `now` is unix seconds."""
 
     source: Source
     clusters: tuple[Cluster, ...]
@@ -20,6 +22,16 @@ class View:
     zone: tzinfo
     connected: bool
     """Whether the collector's announcements can be heard."""
+    path: str = "/"
+    query: Mapping[str, str] = field(default_factory=dict)
+    """What the address says after its question mark; of a word said twice, the last."""
+    me: str | None = None
+    """The user name that this browser remembers as its owner's."""
+
+    def address(self, **changes: str | None) -> str:
+        """The address of this page with some words of its query changed; None takes a word out."""
+        query = {name: value for name, value in {**self.query, **changes}.items() if value is not None}
+        return self.path + (f"?{urlencode(query)}" if query else "")
 
     @property
     def collector_missing(self) -> bool:

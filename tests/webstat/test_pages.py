@@ -40,9 +40,9 @@ class Site:
     def draw(self, path: str, connected: bool = True, now: float | None = None, **viewer: str) -> list[Any]:
         drawing = router.draw_site(self.source, connected, path, {**VIEWER, **viewer}, self.drawn, now or time.time())
         self.contents = json.loads(json.dumps(drawing.contents, cls=PlotlyJSONEncoder))
-        parts = drawing.outputs([], [])[:7]
-        if parts[6] is not no_update:
-            self.drawn = json.loads(json.dumps(parts[6]))
+        parts = drawing.outputs([], [])[:8]
+        if parts[7] is not no_update:
+            self.drawn = json.loads(json.dumps(parts[7]))
         return [part if part is no_update else json.loads(json.dumps(part, cls=PlotlyJSONEncoder)) for part in parts]
 
     def page(self, path: str, **how: Any) -> Any:

@@ -10,7 +10,7 @@ from webstat.format import duration, zone_words
 from webstat.health import Cluster
 from webstat.view import View
 
-OVERVIEW, CLUSTER, HEALTH = "overview", "cluster", "health"
+OVERVIEW, FREE, CLUSTERS, JOBS, HEALTH = "overview", "free", "clusters", "jobs", "health"
 """Names of the menu's entries; the page says which one it belongs to."""
 
 
@@ -18,7 +18,9 @@ def bar(view: View, entry: str) -> list[Part]:
     """The menu and the freshness of the data; the buttons beside are the frame's own."""
     entries = [
         link_to("Overview", "/", entry == OVERVIEW),
-        _clusters(view, entry == CLUSTER),
+        link_to("Free now", "/free", entry == FREE),
+        _clusters(view, entry == CLUSTERS),
+        link_to("Jobs", "/jobs", entry == JOBS),
         link_to("Health", "/health", entry == HEALTH),
     ]
     return [html.Div(entries, className="d-none d-md-flex")]
@@ -77,11 +79,14 @@ def tabs(view: View, entry: str) -> list[Part]:
     """The menu at the bottom of small screens."""
     if not view.clusters:
         return []
-    rows = [("grid-1x2", "Overview", "/", OVERVIEW)]
-    rows.append(
-        ("hdd-stack", "Clusters" if len(view.clusters) > 1 else "Cluster", f"/cluster/{view.clusters[0].name}", CLUSTER)
-    )
-    rows.append(("activity", "Health", "/health", HEALTH))
+    clusters = "Clusters" if len(view.clusters) > 1 else "Cluster"
+    rows = [
+        ("grid-1x2", "Overview", "/", OVERVIEW),
+        ("square", "Free now", "/free", FREE),
+        ("hdd-stack", clusters, f"/cluster/{view.clusters[0].name}", CLUSTERS),
+        ("list-task", "Jobs", "/jobs", JOBS),
+        ("activity", "Health", "/health", HEALTH),
+    ]
     return [
         dcc.Link([icon(symbol), text], href=href, className="active" if name == entry else "")
         for symbol, text, href, name in rows

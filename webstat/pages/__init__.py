@@ -8,13 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from webstat.components.nav import CLUSTER, HEALTH, OVERVIEW
-from webstat.pages import cluster, health, overview
+from webstat.components import nav
+from webstat.format import shorten
+from webstat.pages import cluster, free, health, job, jobs, node, overview, people
+from webstat.view import View
+
+CLUSTER = "cluster"
+"""The word of a path that names a cluster."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page; `<word>` in its path is passed to `layout` by that name and may stand in its title."""
+    """One page; `<word>` in its path is passed to `layout` by that name and may stand in its title.
+
+    `layout(view, **words)` gives the page's body as a list, or None where what the words name does not exist.
+    """
 
     path: str
     title: str
@@ -27,15 +35,30 @@ class Page:
         found = re.fullmatch(pattern, path)
         return None if found is None else {name: unquote(word) for name, word in found.groupdict().items()}
 
+    def title_of(self, view: View, words: dict[str, str]) -> str:
+        """The title with its words filled in, clusters by what people call them."""
+        named = view.cluster(words.get(CLUSTER, ""))
+        filled = {**words, CLUSTER: named.title if named else words.get(CLUSTER, "")}
+        return re.sub(r"<(\w+)>", lambda word: shorten(filled.get(word[1], ""), 60), self.title)
+
+
+Found = tuple[Page, dict[str, str]]
+"""A page, and the words that an address has for it."""
 
 PAGES = (
-    Page("/", "Overview", OVERVIEW, overview.layout),
-    Page("/cluster/<name>", "<name>", CLUSTER, cluster.layout),
-    Page("/health", "Health", HEALTH, health.layout),
+    Page("/", "Overview", nav.OVERVIEW, overview.layout),
+    Page("/cluster/<cluster>", "<cluster>", nav.CLUSTERS, cluster.layout),
+    Page("/free", "Free now", nav.FREE, free.layout),
+    Page("/jobs", "Jobs", nav.JOBS, jobs.layout),
+    Page("/job/<cluster>/<job>", "<job>", nav.JOBS, job.layout),
+    Page("/node/<cluster>/<node>", "<node>", nav.CLUSTERS, node.layout),
+    Page("/user/<user>", "<user>", nav.JOBS, people.user_layout),
+    Page("/group/<group>", "<group>", nav.JOBS, people.group_layout),
+    Page("/health", "Health", nav.HEALTH, health.layout),
 )
 
 
-def find(path: str) -> tuple[Page, dict[str, str]] | None:
+def find(path: str) -> Found | None:
     """The page at a path, and the words in it."""
     bare = path.rstrip("/") or "/"
     for page in PAGES:

@@ -29,11 +29,13 @@ LISTED_OUT = 8
 IN_USE = "Cores of jobs that run, divided by installed cores less those that idle offline or down"
 
 
-def layout(view: View, name: str) -> list[Part] | None:
+def layout(view: View, cluster: str) -> list[Part] | None:
     """The page of the cluster of that name; None where there is none."""
-    cluster = view.cluster(name)
-    if cluster is None:
-        return None
+    found = view.cluster(cluster)
+    return None if found is None else _body(found, view)
+
+
+def _body(cluster: Cluster, view: View) -> list[Part]:
     if not cluster.report:
         check = (
             "When the first one comes, this page fills by itself. Admin: “python -m collector check” says what to do."

@@ -1,0 +1,4 @@
+/* The table of jobs. */
+(function () {
+  "use strict";
+})();

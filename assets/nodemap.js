@@ -1,0 +1,4 @@
+/* The node map. */
+(function () {
+  "use strict";
+})();

@@ -1,0 +1,4 @@
+/* Whose browser this is, and the search box of the bar. */
+(function () {
+  "use strict";
+})();

@@ -1,0 +1,40 @@
+"""Where things are on this site: addresses of pages, from the names that strangers gave. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+
+def cluster_page(cluster: str) -> str:
+    """One cluster, live."""
+    return f"/cluster/{_word(cluster)}"
+
+
+def job_page(cluster: str, job_id: str) -> str:
+    """One job, by its native id."""
+    return f"/job/{_word(cluster)}/{_word(job_id)}"
+
+
+def node_page(cluster: str, node: str) -> str:
+    """One node."""
+    return f"/node/{_word(cluster)}/{_word(node)}"
+
+
+def user_page(user: str) -> str:
+    """One user on all clusters."""
+    return f"/user/{_word(user)}"
+
+
+def group_page(group: str) -> str:
+    """One group on all clusters."""
+    return f"/group/{_word(group)}"
+
+
+def jobs_page(**filters: str) -> str:
+    """The table of jobs, filtered: cluster, queue, user, group, account, state, q."""
+    return "/jobs" + (f"?{urlencode(filters)}" if filters else "")
+
+
+def _word(text: str) -> str:
+    # A browser would resolve a path of dots before it asks.
+    return quote(text, safe="").replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
