@@ -96,7 +96,17 @@ def site(source: Source) -> Site:
     return Site(source)
 
 
-ADDRESSES = ["/", "/health", *(f"/cluster/{shape.name}" for shape in WORLD)]
+ADDRESSES = [
+    "/",
+    "/free",
+    "/jobs",
+    "/job/certainty/1.pbs01",
+    "/node/certainty/cn001",
+    "/user/alice",
+    "/group/staff",
+    "/health",
+    *(f"/cluster/{shape.name}" for shape in WORLD),
+]
 
 
 def test_every_page_has_an_address_here() -> None:
@@ -120,10 +130,10 @@ def test_every_page_opens(site: Site, address: str, theme: str) -> None:
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_links_lead_to_pages(site: Site, address: str) -> None:
     parts = site.draw(address)
-    links = [c["props"]["href"] for part in parts[:6] for c in walk(part) if "href" in c["props"]]
+    links = [c["props"]["href"] for part in parts[:7] for c in walk(part) if "href" in c["props"]]
     assert links
     for href in links:
-        assert find(href.partition("#")[0]) is not None, href
+        assert find(re.split("[?#]", href)[0]) is not None, href
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -143,7 +153,7 @@ def test_icons_are_hidden_and_figures_have_words(site: Site, address: str) -> No
 def test_what_has_not_changed_is_not_drawn_again(site: Site) -> None:
     now = time.time()
     assert no_update not in site.draw("/cluster/certainty", now=now)
-    assert site.draw("/cluster/certainty", now=now + 1) == [no_update] * 7
+    assert site.draw("/cluster/certainty", now=now + 1) == [no_update] * 8
     assert site.draw("/", now=now + 1)[5] is not no_update
 
 
@@ -162,7 +172,7 @@ def test_a_new_report_draws_its_pages_and_no_other(tmp_path: Path) -> None:
     assert parts[5] is no_update, "the page stays, its parts are replaced"
     assert "newcomer" in said(list(site.contents.values()))
     assert any("data" in one for one in site.contents.values() if isinstance(one, dict)), "the chart is another"
-    assert site.draw("/cluster/one") == [no_update] * 7
+    assert site.draw("/cluster/one") == [no_update] * 8
     site.source.close()
     builder.close()
 
@@ -208,7 +218,7 @@ def test_hostile_names_are_text(site: Site) -> None:
 
 
 def test_an_unknown_page_says_so(site: Site) -> None:
-    for path in ("/jobs", "/cluster/nope", "/cluster/", "/cluster/a/b", "/" + "x" * 500):
+    for path in ("/nowhere", "/cluster/nope", "/cluster/", "/cluster/a/b", "/" + "x" * 500):
         words = said(site.page(path))
         assert words.startswith("There is no such page"), path
         assert len(words) < 700
