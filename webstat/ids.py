@@ -4,7 +4,7 @@ URL = "url"
 VIEWER = "viewer"  # {theme, zone, me} of this browser
 NEWS = "news"  # {cluster: stamp}, the last announcements
 TICK = "tick"  # the fallback's interval
-DRAWN = "drawn"  # {page, clusters, frame, outline, parts, title}: what is on the screen now, as fingerprints
+DRAWN = "drawn"  # {page, clusters, frame, outline, marks, title}: what is on the screen now, as fingerprints
 
 BAR = "bar"
 FRESHNESS = "freshness"

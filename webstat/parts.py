@@ -8,6 +8,7 @@ a chart the figure is replaced. A region whose frame is another one is drawn as 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,9 @@ from plotly.io.json import to_json_plotly
 PART, CHART = "part", "chart"
 """Keys of the pattern-matching ids that take_apart gives."""
 
+MARK = 8
+"""Characters of a fingerprint: 48 bits."""
+
 
 def as_one(component: Component, name: str) -> Component:
     """The component as a part of its own, whatever it holds: replaced as a whole, under a name that stays."""
@@ -28,15 +32,22 @@ def as_one(component: Component, name: str) -> Component:
 
 @dataclass
 class Taken:
-    """A page taken apart: its frame's fingerprint, parts and charts by name."""
+    """A region taken apart. Where `frame` is the same, so are the number and the order of the pieces."""
 
     frame: str = ""
-    parts: dict[str, Any] = field(default_factory=dict)
-    charts: dict[str, Any] = field(default_factory=dict)
+    pieces: list[tuple[dict[str, str], str, Any]] = field(default_factory=list)
+    """(id, property, its value) of every part and chart."""
+    marks: str = ""
+    """The fingerprints of the pieces, one after the other: what a later drawing is compared with."""
 
-    def fingerprints(self) -> dict[str, str]:
-        """Of every part and chart, by name: what a later page is compared with."""
-        return {name: fingerprint(content) for name, content in {**self.parts, **self.charts}.items()}
+    def differing(self, marks: str) -> list[tuple[dict[str, str], str, Any]]:
+        """The pieces that are not those of `marks`, which belong to the same frame."""
+        places = range(0, len(self.marks), MARK)
+        return [
+            piece
+            for place, piece in zip(places, self.pieces, strict=True)
+            if self.marks[place : place + MARK] != marks[place : place + MARK]
+        ]
 
 
 def take_apart(body: list[Any], region: str) -> Taken:
@@ -44,6 +55,7 @@ def take_apart(body: list[Any], region: str) -> Taken:
     taken = Taken()
     frame = [_look(child, f"{region}-{place}", taken) for place, child in enumerate(body)]
     taken.frame = fingerprint(frame)
+    taken.marks = "".join(fingerprint(content) for _, _, content in taken.pieces)
     return taken
 
 
@@ -55,15 +67,15 @@ def _look(node: Any, name: str, taken: Taken) -> Any:
     look = [node.__class__.__name__, props]
     if isinstance(node, dcc.Graph):
         node.id = {CHART: name}
-        taken.charts[name] = node.figure
+        taken.pieces.append((node.id, "figure", node.figure))
     elif isinstance(getattr(node, "id", None), dict):
-        taken.parts[node.id[PART]] = getattr(node, "children", None)
+        taken.pieces.append((node.id, "children", getattr(node, "children", None)))
     elif _stays(node):
         children = node.children if isinstance(node.children, list) else [node.children]
         look.append([_look(child, f"{name}-{place}", taken) for place, child in enumerate(children)])
     elif "children" in node._prop_names:
         node.id = {PART: name}
-        taken.parts[name] = getattr(node, "children", None)
+        taken.pieces.append((node.id, "children", getattr(node, "children", None)))
     return look
 
 
@@ -75,4 +87,4 @@ def _stays(node: Component) -> bool:
 
 def fingerprint(content: Any) -> str:
     """The same for the same content."""
-    return hashlib.blake2b(to_json_plotly(content).encode(), digest_size=8).hexdigest()
+    return base64.b64encode(hashlib.blake2b(to_json_plotly(content).encode(), digest_size=6).digest()).decode()

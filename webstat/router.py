@@ -13,16 +13,17 @@ from typing import Any
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
-from dash import ALL, Dash, Input, Output, State, ctx, no_update
+from dash import Dash, Input, Output, State, no_update, set_props
 
 from webstat import ids
+from webstat.cache import Memory
 from webstat.components import nav
 from webstat.data.source import Source
 from webstat.errors import StoreBroken
 from webstat.health import COLLECTOR, stamps
 from webstat.live import Hub
 from webstat.pages import CLUSTER, Found, find, panel, start
-from webstat.parts import CHART, PART, fingerprint, take_apart
+from webstat.parts import Taken, fingerprint, take_apart
 from webstat.theme import THEMES
 from webstat.view import View
 
@@ -36,31 +37,41 @@ REGIONS = (ids.PAGE, ids.PANEL)
 """What is drawn by its parts: the page, and the panel of the job or node that the address names."""
 
 
+SHARED_SECONDS = 10
+"""How long viewers who see the same are given the same drawing; the browser counts its ages on."""
+
+
 @dataclass
 class Drawing:
-    """What is to be replaced on the screen; None, or a name that is missing, is what stays."""
+    """What is to be replaced on the screen; None, or a region that is missing, is what stays."""
 
     frame: list[Any] = field(default_factory=lambda: [None] * len(FRAME))
     regions: dict[str, list[Any]] = field(default_factory=dict)
     drawn: dict[str, Any] | None = None
-    contents: dict[str, Any] = field(default_factory=dict)
-    """Parts' children and charts' figures by name."""
+    pieces: list[tuple[dict[str, str], str, Any]] = field(default_factory=list)
+    """(id, property, value) of the parts and charts that differ."""
 
-    def outputs(self, parts: list[str], charts: list[str]) -> list[Any]:
-        """In the order of the callback's outputs; `parts` and `charts` are those on the screen."""
-        rest = [self.contents.get(name, no_update) for name in parts], [self.contents.get(n, no_update) for n in charts]
+    def outputs(self) -> list[Any]:
+        """In the order of the callback's outputs."""
         whole = [*self.frame, *(self.regions.get(region) for region in REGIONS), self.drawn]
-        return [no_update if one is None else one for one in whole] + list(rest)
+        return [no_update if one is None else one for one in whole]
+
+
+@dataclass(frozen=True)
+class _Body:
+    """A page and its panel, drawn and taken apart; shared, so it is only read."""
+
+    title: str
+    regions: dict[str, tuple[list[Any], Taken]]
 
 
 def register(app: Dash, source: Source, hub: Hub) -> None:
     """Add the callback that draws pages."""
+    artist = Artist(source)
 
     @app.callback(
         *[Output(ident, "children") for ident in (*FRAME, *REGIONS)],
         Output(ids.DRAWN, "data"),
-        Output({PART: ALL}, "children"),
-        Output({CHART: ALL}, "figure"),
         Input(ids.URL, "pathname"),
         Input(ids.URL, "search"),
         Input(ids.VIEWER, "data"),
@@ -76,20 +87,19 @@ def register(app: Dash, source: Source, hub: Hub) -> None:
         _tick: Any,
         drawn: dict[str, Any] | None,
     ) -> Any:
-        on_screen = (
-            [one["id"][PART] for one in ctx.outputs_list[-2]],
-            [one["id"][CHART] for one in ctx.outputs_list[-1]],
-        )
         if not viewer:
-            return Drawing().outputs(*on_screen)
+            return Drawing().outputs()
         address = (path or "/") + (search or "")
         try:
-            drawing = draw_site(source, hub.connected, address, viewer, drawn or {}, time.time())
+            drawing = artist.draw(hub.connected, address, viewer, drawn or {}, time.time())
         except StoreBroken as error:
             drawing = _could_not("The store could not be read.", str(error))
         except Exception as error:  # a page that fails must say so, with what to quote to an admin
             drawing = _could_not("This page could not be drawn.", "", error)
-        return drawing.outputs(*on_screen)
+        for ident, prop, value in drawing.pieces:
+            # Not an output: an answer then names what it changes, and a question nothing at all.
+            set_props(ident, {prop: value})
+        return drawing.outputs()
 
 
 def _could_not(matter: str, words: str, error: Exception | None = None) -> Drawing:
@@ -101,48 +111,55 @@ def _could_not(matter: str, words: str, error: Exception | None = None) -> Drawi
     )
 
 
-def draw_site(
-    source: Source, connected: bool, address: str, viewer: dict[str, str], drawn: dict[str, Any], now: float
-) -> Drawing:
-    """What of the frame and the page is not on the screen yet, by what was `drawn` before.
+class Artist:
+    """Draws the site for many viewers; those who look at the same share one drawing."""
 
-    Raises StoreBroken.
-    """
-    path, _, search = address.partition("?")
-    query = dict(parse_qsl(search, max_num_fields=64))
-    me = viewer.get("me") or None
-    view = View(source, source.clusters(), now, _theme(viewer), _zone(source, viewer), connected, path, query, me)
-    seen = stamps(view.clusters, connected, now)
-    found = find(path)
-    own = {name: seen[name] for name in (COLLECTOR, *_rests_on(found, view)) if name in seen}
-    look = [path, view.theme, str(view.zone), me]
-    if drawn.get("page") == [own, *look, search] and drawn.get("clusters") == seen:
-        return Drawing()
-    drawing = Drawing(drawn={**drawn, "page": [own, *look, search], "clusters": seen})
-    assert drawing.drawn is not None
-    frame = _frame(view, found[0].entry if found else "")
-    drawing.drawn["frame"] = [fingerprint(one) for one in frame]
-    before = drawn.get("frame") or [None] * len(frame)
-    drawing.frame = [
-        None if old == new else one for one, old, new in zip(frame, before, drawing.drawn["frame"], strict=True)
-    ]
-    if drawn.get("page") == [own, *look, search]:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._bodies = Memory(64)
+
+    def draw(self, connected: bool, address: str, viewer: dict[str, str], drawn: dict[str, Any], now: float) -> Drawing:
+        """What of the frame and the page is not on the screen yet, by what was `drawn` before.
+
+        Raises StoreBroken.
+        """
+        path, _, search = address.partition("?")
+        query = dict(parse_qsl(search, max_num_fields=64))
+        source, me = self._source, viewer.get("me") or None
+        view = View(source, source.clusters(), now, _theme(viewer), _zone(source, viewer), connected, path, query, me)
+        seen = stamps(view.clusters, connected, now)
+        found = find(path)
+        own = {name: seen[name] for name in (COLLECTOR, *_rests_on(found, view)) if name in seen}
+        look = [path, view.theme, str(view.zone), me]
+        if drawn.get("page") == [own, *look, search] and drawn.get("clusters") == seen:
+            return Drawing()
+        drawing = Drawing(drawn={**drawn, "page": [own, *look, search], "clusters": seen})
+        assert drawing.drawn is not None
+        frame = _frame(view, found[0].entry if found else "")
+        drawing.drawn["frame"] = [fingerprint(one) for one in frame]
+        before = drawn.get("frame") or [None] * len(frame)
+        drawing.frame = [
+            None if old == new else one for one, old, new in zip(frame, before, drawing.drawn["frame"], strict=True)
+        ]
+        if drawn.get("page") == [own, *look, search]:
+            return drawing
+        key = (*own.items(), *look, search, int(now // SHARED_SECONDS))
+        body = self._bodies.get(key, lambda: _body(view, found))
+        drawing.drawn["title"], drawing.drawn["outline"], drawing.drawn["marks"] = body.title, {}, {}
+        for region, (children, taken) in body.regions.items():
+            outline = [taken.frame, *(look if region == ids.PAGE else look[1:])]
+            drawing.drawn["outline"][region], drawing.drawn["marks"][region] = outline, taken.marks
+            if drawn.get("outline", {}).get(region) != outline:
+                drawing.regions[region] = children
+            else:
+                drawing.pieces += taken.differing(drawn["marks"][region])
         return drawing
-    page, drawing.drawn["title"] = _page(view, found)
+
+
+def _body(view: View, found: Found | None) -> _Body:
+    page, title = _page(view, found)
     bodies = {ids.PAGE: page, ids.PANEL: panel.layout(view)}
-    drawing.drawn["outline"], drawing.drawn["parts"] = {}, {}
-    for region, body in bodies.items():
-        taken = take_apart(body, region)
-        outline = [taken.frame, *(look if region == ids.PAGE else look[1:])]
-        marks = taken.fingerprints()
-        drawing.drawn["outline"][region] = outline
-        drawing.drawn["parts"].update(marks)
-        if drawn.get("outline", {}).get(region) != outline:
-            drawing.regions[region] = body
-        else:
-            known, contents = drawn["parts"], {**taken.parts, **taken.charts}
-            drawing.contents.update({name: contents[name] for name, mark in marks.items() if known.get(name) != mark})
-    return drawing
+    return _Body(title, {region: (body, take_apart(body, region)) for region, body in bodies.items()})
 
 
 def _frame(view: View, entry: str) -> list[Any]:

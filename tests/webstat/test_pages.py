@@ -34,13 +34,14 @@ class Site:
 
     def __init__(self, settings: Settings | Source) -> None:
         self.source = settings if isinstance(settings, Source) else Source(settings)
+        self.artist = router.Artist(self.source)
         self.drawn: dict[str, Any] = {}
-        self.contents: dict[str, Any] = {}
+        self.pieces: list[Any] = []
 
     def draw(self, path: str, connected: bool = True, now: float | None = None, **viewer: str) -> list[Any]:
-        drawing = router.draw_site(self.source, connected, path, {**VIEWER, **viewer}, self.drawn, now or time.time())
-        self.contents = json.loads(json.dumps(drawing.contents, cls=PlotlyJSONEncoder))
-        parts = drawing.outputs([], [])[:8]
+        drawing = self.artist.draw(connected, path, {**VIEWER, **viewer}, self.drawn, now or time.time())
+        self.pieces = json.loads(json.dumps([value for _, _, value in drawing.pieces], cls=PlotlyJSONEncoder))
+        parts = drawing.outputs()
         if parts[7] is not no_update:
             self.drawn = json.loads(json.dumps(parts[7]))
         return [part if part is no_update else json.loads(json.dumps(part, cls=PlotlyJSONEncoder)) for part in parts]
@@ -170,8 +171,8 @@ def test_a_new_report_draws_its_pages_and_no_other(tmp_path: Path) -> None:
     builder.report("one", start_cores=3, user="newcomer")
     parts = site.draw("/cluster/one")
     assert parts[5] is no_update, "the page stays, its parts are replaced"
-    assert "newcomer" in said(list(site.contents.values()))
-    assert any("data" in one for one in site.contents.values() if isinstance(one, dict)), "the chart is another"
+    assert "newcomer" in said(site.pieces)
+    assert any("data" in one for one in site.pieces if isinstance(one, dict)), "the chart is another"
     assert site.draw("/cluster/one") == [no_update] * 8
     site.source.close()
     builder.close()
