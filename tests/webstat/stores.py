@@ -20,6 +20,7 @@ from sqlalchemy import URL, Connection, create_engine, insert, select, update
 
 from agent.states import HOLDS_CORES, JobState, NodeState
 from collector import schema
+from collector.rows import hosts_text
 from collector.schema import JOB_STATES, NODE_STATES, OPEN
 
 HOSTILE = (
@@ -173,11 +174,12 @@ class Builder:
             row = {key: value for key, value in job.items() if key not in ("user", "queue")}
             row["id"] = ident * 1_000_000 + place
             row["cluster_id"] = ident
-            row["number"] = f"{number + place}.{shape.name}"
+            row["number"] = str(number + place)
+            row["server_id"] = self.word(connection, shape.name)
             row["user_id"] = self.word(connection, job["user"])
             row["group_id"] = self.word(connection, "pande")
             row["queue_id"] = self.word(connection, job["queue"])
-            job["number"] = row["number"]
+            job["id"], job["native_id"] = row["id"], f"{row['number']}.{shape.name}"
             rows.append(row)
             base = {"job_id": row["id"], "queue_id": row["queue_id"], "cores": row["cores"], "gpus": row["gpus"]}
             waiting = JOB_STATES.index(JobState.QUEUED)
@@ -233,6 +235,7 @@ class Builder:
         gone = set(range(shape.nodes - 1, -1, -7)) if shape.out else set()
         gone = set(sorted(gone)[: shape.out])
         held: list[list[str]] = [[] for _ in used]
+        hosts: dict[int, dict[str, int]] = {}
         places = [place for place in range(shape.nodes) if place not in gone]
         for job in sorted(running, key=lambda job: -job["cores"]):
             left = job["cores"]
@@ -240,7 +243,8 @@ class Builder:
                 take = min(left, shape.cores - used[place])
                 if take:
                     used[place] += take
-                    held[place].append(job["number"])
+                    held[place].append(job["native_id"])
+                    hosts.setdefault(job["id"], {})[f"cn{place + 1:03d}"] = take
                     left -= take
                 if not left:
                     break
@@ -276,6 +280,9 @@ class Builder:
             )
         if rows:
             connection.execute(insert(schema.node), rows)
+        for job_id, places_of_job in hosts.items():
+            text = hosts_text(places_of_job, lambda name: self.word(connection, name))
+            connection.execute(update(schema.job).where(schema.job.c.id == job_id).values(hosts=text))
 
     def _queues(self, connection: Connection, ident: int, shape: Shape) -> None:
         rows = [
@@ -372,7 +379,8 @@ class Builder:
                 ).scalar()
                 job = {
                     "cluster_id": ident,
-                    "number": f"new{number}.{name}",
+                    "number": f"new{number}",
+                    "server_id": self.word(connection, name),
                     "name": "new",
                     "user_id": self.word(connection, user),
                     "queue_id": queue or self.word(connection, "batch"),
