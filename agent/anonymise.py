@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Tuple
 from xml.sax.saxutils import escape, unescape
 
-from agent.dialects import JOBS, NODES, QUEUES, SERVER
+from agent.dialects import JOBS, NODES, QUEUES, RESERVATIONS, SERVER
 from agent.errors import ParseError
-from agent.parsers import openpbs_json, openpbs_text
+from agent.parsers import openpbs_json, openpbs_reservations, openpbs_text
 from agent.parsers.blocks import Form, take_blocks
 from agent.parsers.notes import Notes
 from agent.pseudonyms import Pseudonyms
@@ -28,6 +28,7 @@ _FORMS = {
     NODES: Form("nodes of pbsnodes -a", header="", first="state", wraps=False),
     QUEUES: Form("queues of qstat -Q -f", header="Queue:", first="queue_type", wraps=True),
     SERVER: Form("a server of qstat -B -f", header="Server:", first="server_state", wraps=True),
+    RESERVATIONS: Form("reservations of pbs_rstat -f", header="Resv ID:", first="Reserve_Name", wraps=False),
 }
 
 
@@ -50,6 +51,9 @@ def anonymise(kind: str, query: str, format_: str, raw: bytes, pseudonyms: Pseud
 
 
 def _records(kind: str, query: str, raw: bytes) -> Iterator[Record]:
+    if query == RESERVATIONS:
+        yield from openpbs_reservations.split_records(raw)
+        return
     if kind == "openpbs":
         yield from openpbs_text.split_records(raw, _FORMS[query].header)
         return
@@ -65,7 +69,7 @@ def _records(kind: str, query: str, raw: bytes) -> Iterator[Record]:
 
 def _text(query: str, records: Iterable[Record], pseudonyms: Pseudonyms) -> bytes:
     header = _FORMS[query].header
-    indent = " " * (5 if query == NODES else 4)
+    indent = " " * {NODES: 5, RESERVATIONS: 0}.get(query, 4)
     lines: List[str] = []
     for name, attributes in records:
         shown = _one_line(pseudonyms.value(NAME if query == QUEUES else HOST, name))

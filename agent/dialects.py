@@ -16,6 +16,7 @@ from agent.errors import SettingsError
 from agent.parsers import (
     maui_text,
     openpbs_json,
+    openpbs_reservations,
     openpbs_text,
     slurm_config,
     slurm_json,
@@ -25,11 +26,12 @@ from agent.parsers import (
 )
 
 JOBS, NODES, QUEUES, SERVER = "jobs", "nodes", "queues", "server"
+RESERVATIONS = "reservations"
 PRIORITIES, REASONS = "priorities", "reasons"
 QUERIES = (JOBS, NODES, QUEUES, SERVER)
-"""What a report is made of, in the order in which it is asked."""
-DIAGNOSES = (PRIORITIES, REASONS)
-"""What Maui and Moab can add, where they are installed."""
+"""What every report is made of, in the order in which it is asked."""
+EXTRAS = (RESERVATIONS, PRIORITIES, REASONS)
+"""What a dialect may have beside them, and a host may lack: reservations, and what Maui and Moab can add."""
 
 Parse = Callable[[bytes, tzinfo], Any]
 
@@ -80,6 +82,7 @@ _OPENPBS: Dict[str, List[Alternative]] = {
         *_ways("text", _zoneless(openpbs_text.parse_server), "qstat -B -f"),
         *_ways("json", _zoneless(openpbs_json.parse_server), "qstat -B -f -F json"),
     ],
+    RESERVATIONS: _ways("text", openpbs_reservations.parse_reservations, "pbs_rstat -f"),
 }
 
 _TORQUE: Dict[str, List[Alternative]] = {
@@ -120,6 +123,7 @@ _MAUI: Dict[str, List[Alternative]] = {
     REASONS: _ways("text", _zoneless(maui_text.parse_reasons), "diagnose -q", "mdiag -q"),
 }
 
+# The queries of each kind, in the order in which they are asked.
 DIALECTS: Dict[str, Dict[str, List[Alternative]]] = {
     "openpbs": {**_OPENPBS, **_MAUI},
     "torque": {**_TORQUE, **_MAUI},

@@ -14,9 +14,9 @@ from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple
 
 from agent import __version__
 from agent.commands import Output
-from agent.dialects import JOBS, NODES, QUEUES, SERVER, Alternative
+from agent.dialects import DIALECTS, EXTRAS, JOBS, NODES, QUEUES, RESERVATIONS, SERVER, Alternative
 from agent.errors import AgentError, CommandError, CommandMissing, CommandTimeout, ParseError
-from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedServer
+from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedReservations, ParsedServer
 from agent.report import Job, Node, Report, Scheduler, Warning
 from agent.states import HOLDS_CORES, JobState, NodeState, occupied
 
@@ -64,6 +64,9 @@ def take_report(source: Source, cluster: Optional[str] = None) -> Report:
     nodes: ParsedNodes = probe.beside(NODES, ParsedNodes())
     queues: ParsedQueues = probe.beside(QUEUES, ParsedQueues())
     server: ParsedServer = probe.beside(SERVER, ParsedServer())
+    reservations = ParsedReservations()
+    if RESERVATIONS in DIALECTS[source.kind]:
+        reservations = probe.beside(RESERVATIONS, reservations)
     counted = nodes.nodes
     if jobs.complete:
         counted = count_cores_used(nodes.nodes, jobs.jobs)
@@ -82,6 +85,7 @@ def take_report(source: Source, cluster: Optional[str] = None) -> Report:
         warnings=probe.warnings,
         agent_version=__version__,
         partial=tuple(query for query in (JOBS, NODES, QUEUES) if query in probe.partial),
+        reservations=tuple(reservations.reservations),
     )
 
 
@@ -117,7 +121,8 @@ class _Probe:
             self._hung = error.command
             self._fail(query, error.command, str(error))
         except CommandMissing as error:
-            if query == SERVER:  # its name and version are known from elsewhere, or do without
+            # The server's name and version are known from elsewhere, or do without; what is not installed tells nothing.
+            if query == SERVER or query in EXTRAS:
                 return empty
             self._fail(query, error.command, str(error))
         except CommandError as error:

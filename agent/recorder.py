@@ -7,7 +7,7 @@ from typing import Dict, Iterator, List, Optional, Tuple, Union
 
 from agent.anonymise import anonymise
 from agent.commands import Output
-from agent.dialects import DIAGNOSES, JOBS, QUERIES, Alternative, alternatives
+from agent.dialects import DIALECTS, EXTRAS, JOBS, Alternative, alternatives
 from agent.errors import AgentError, CommandError, CommandMissing, SettingsError
 from agent.live import LiveSource
 from agent.pseudonyms import Pseudonyms
@@ -55,7 +55,7 @@ def zone_of(settings: AgentSettings, source: Union[LiveSource, Replay]) -> str:
 
 
 def _ask(settings: AgentSettings, source: Union[LiveSource, Replay], left_out: List[str]) -> Iterator[Asked]:
-    for query in (*QUERIES, *DIAGNOSES):
+    for query in DIALECTS[source.kind]:
         preferred: Optional[Alternative] = None
         try:
             preferred, output, _ = source.fetch(query)
@@ -63,7 +63,7 @@ def _ask(settings: AgentSettings, source: Union[LiveSource, Replay], left_out: L
         except CommandMissing as error:
             if query == JOBS:
                 raise
-            if query not in DIAGNOSES:
+            if query not in EXTRAS:
                 left_out.append(str(error))
         except AgentError as error:
             left_out.append(_said(query, error))

@@ -111,6 +111,30 @@ class Queue:
     max_walltime_seconds: Optional[int] = None
     jobs: Dict[str, int] = field(default_factory=dict)
     """Job state (values of JobState) -> count, as the scheduler's own counters say."""
+    limits: Dict[str, str] = field(default_factory=dict)
+    """Every attribute that limits it, as the scheduler writes name and value: `max_run` -> `[u:PBS_GENERIC=20]`.
+
+    One that is told several times has its values joined by `, `."""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Nodes that the scheduler keeps for somebody for a time."""
+
+    id: str
+    name: str
+    owner: str
+    state: str
+    """`confirmed`, `running`, or another word of the scheduler in lower case."""
+    queue: Optional[str] = None
+    """Where the jobs that may use it are submitted to."""
+    starts_at: Optional[int] = None
+    ends_at: Optional[int] = None
+    nodes: Tuple[str, ...] = ()
+    """Each once, as `Node.name` has them; empty where none are assigned yet."""
+    cores: Optional[int] = None
+    """Asked for; an exclusive one keeps whole nodes."""
+    comment: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +165,7 @@ class Report:
     taken_at: float
     """When the queries had finished."""
     query_seconds: Dict[str, float]
-    """`jobs`, `nodes`, `queues` -> seconds their commands took."""
+    """`jobs`, `nodes`, `queues`, `server`, `reservations` -> seconds their commands took."""
     jobs: List[Job]
     arrays: List[Array]
     nodes: List[Node]
@@ -151,4 +175,6 @@ class Report:
     partial: Tuple[str, ...] = ()
     """Which of `jobs`, `nodes`, `queues` are known to lack records (a command failed, its output was
     cut, a record could not be read): what is missing there has not gone away."""
+    reservations: Tuple[Reservation, ...] = ()
+    """None where the scheduler tells of none, or cannot be asked."""
     protocol: int = PROTOCOL

@@ -20,6 +20,8 @@ reqnodenotavail unavailablenodes partitiondown partitioninactive partitionnodeli
 badconstraints licenses reservation none qosmaxjobsperuserlimit assocmaxjobslimit jobarraytasklimit
 true false yes no n/a null enabled disabled scheduling active hot_start terminating shutdown
 execution route queued held waiting running exiting transit begun expired complete
+resv_none resv_unconfirmed resv_confirmed resv_wait resv_time_to_run resv_running resv_finished resv_being_deleted
+resv_deleted resv_deleting_jobs resv_degraded resv_being_altered resv_in_conflict
 a b c d e f g h i j k l m n o p q r s t u v w x y z oe eo abe
 """
 
@@ -75,12 +77,12 @@ NAME, NAMES, OWNER, HOST, WORDS, KEEP, EMPTY = "name", "names", "owner", "host",
 
 _BY_RULE: Dict[str, str] = {
     NAME: "job_name euser egroup account_name project user_name group_name account name partition qos wckey "
-    "user group cluster reason_set_by_user",
+    "user group cluster reason_set_by_user reserve_name",
     NAMES: "queue acl_users acl_groups acl_hosts managers operators default_queue route_destinations group_list "
-    "user_list submit_hosts partitions resv_name",
-    OWNER: "job_owner",
+    "user_list submit_hosts partitions resv_name authorized_users authorized_groups authorized_hosts",
+    OWNER: "job_owner reserve_owner",
     HOST: "server submit_host server_host mom exec_host exec_host2 exec_vnode exec_gpus exec_mics hashname job_id "
-    "array_id job_array_id array_parent resv reserve_id neednodes batch_host nodename address hostname "
+    "array_id job_array_id array_parent resv reserve_id resv_nodes neednodes batch_host nodename address hostname "
     "required_nodes excluded_nodes nodes jobs properties features active_features pbs_server id job_id",
     WORDS: "comment depend dependency note status sched_hint stageout_status estimated state_description "
     "state_reason reason schedselect tres_req_str tres_alloc_str tres tres_used tres_per_node tres_per_job "
@@ -93,7 +95,9 @@ _BY_RULE: Dict[str, str] = {
     "job_array_request total_runtime walltime.remaining start_count fault_tolerant job_radix request_version "
     "gpu_flags umask interactive etime pbs_version ntype sharing license in_multivnode_host port pcpus np gpus "
     "power_state mom_service_port mom_manager_port resv_enable total_jobs enabled started max_running max_queuable "
-    "acl_user_enable acl_group_enable acl_group_sloppy acl_host_enable server_state scheduling query_other_jobs "
+    "reserve_state reserve_substate reserve_start reserve_end reserve_duration reserve_count reserve_index "
+    "max_run max_run_soft max_queued max_user_run max_user_run_soft max_group_run max_group_run_soft max_user_queuable "
+    "queued_jobs_threshold acl_user_enable acl_group_enable acl_group_sloppy acl_host_enable server_state scheduling query_other_jobs "
     "scheduler_iteration keep_completed node_check_rate tcp_timeout poll_jobs moab_array_compatible log_events "
     "max_array_size job_history_enable eligible_time_enable node_fail_requeue flatuid timestamp partition "
     "no_multinode_jobs release version major minor micro type plugin req_information array_task_string "
@@ -116,6 +120,7 @@ ATTRIBUTE_RULES: Dict[str, str] = {name: rule for rule, names in _BY_RULE.items(
 _TABLES = """
 resource_list resources_used resources_available resources_assigned resources_default resources_max resources_min
 default_chunk estimated req_information job_resources max_run_res max_queued_res
+max_run_res_soft max_user_res max_user_res_soft max_group_res max_group_res_soft queued_jobs_threshold_res
 """
 
 RESOURCE_PREFIXES = frozenset(_TABLES.split())

@@ -15,7 +15,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple, Type, TypeVar, get_type_hints
 
 from agent.errors import AgentError, ErrorReply, MalformedMessage, MessageTooLarge, ProtocolMismatch
-from agent.report import PROTOCOL, Array, Job, Node, Queue, Report, Scheduler, Warning
+from agent.report import PROTOCOL, Array, Job, Node, Queue, Report, Reservation, Scheduler, Warning
 from agent.states import JobState, NodeState
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -117,6 +117,7 @@ def from_wire(data: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> Report:
     tables: Dict[str, Any] = {
         name: _from_columns(name, document.get(name), record_type) for name, record_type in _TABLES.items()
     }
+    tables["reservations"] = tuple(tables["reservations"])
     scheduler = _field(document, "scheduler", dict)
     query_seconds = _field(document, "query_seconds", dict)
     for name, seconds in query_seconds.items():
@@ -163,7 +164,7 @@ def _column(name: str, hint: Any, default: Any, factory: Any) -> _Column:
     if hint in (JobState, NodeState):
         return _Column(name, frozenset({str}), value, required, hint)
     if "Dict" in text:
-        return _Column(name, frozenset({dict}), value, required, _counts)
+        return _Column(name, frozenset({dict}), value, required, _counts if "int" in text else _texts)
     if "Tuple" in text:
         return _Column(name, frozenset({list}), value, required, _words)
     if "bool" in text:
@@ -181,6 +182,12 @@ def _counts(value: Dict[str, Any]) -> Dict[str, int]:
     return value
 
 
+def _texts(value: Dict[str, Any]) -> Dict[str, str]:
+    if any(type(text) is not str for text in value.values()):
+        raise ValueError("expected strings")
+    return value
+
+
 def _words(value: List[Any]) -> Tuple[str, ...]:
     if any(type(word) is not str for word in value):
         raise ValueError("expected strings")
@@ -192,7 +199,14 @@ def _columns(record_type: Type[Any]) -> Tuple[_Column, ...]:
     return tuple(_column(f.name, hints[f.name], f.default, f.default_factory) for f in fields(record_type))
 
 
-_TABLES: Dict[str, Type[Any]] = {"jobs": Job, "arrays": Array, "nodes": Node, "queues": Queue, "warnings": Warning}
+_TABLES: Dict[str, Type[Any]] = {
+    "jobs": Job,
+    "arrays": Array,
+    "nodes": Node,
+    "queues": Queue,
+    "warnings": Warning,
+    "reservations": Reservation,
+}
 _COLUMNS: Dict[Type[Any], Tuple[_Column, ...]] = {
     record_type: _columns(record_type) for record_type in _TABLES.values()
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import List
 
-from agent.report import Array, Job, Node, Queue, Warning
+from agent.report import Array, Job, Node, Queue, Reservation, Warning
 
 
 @dataclass
@@ -41,6 +41,16 @@ class ParsedQueues:
     warnings: List[Warning] = field(default_factory=list)
     complete: bool = True
     """False where a queue was left out: its record could not be read, or the output was cut."""
+
+
+@dataclass
+class ParsedReservations:
+    """What a listing of reservations said."""
+
+    reservations: List[Reservation] = field(default_factory=list)
+    warnings: List[Warning] = field(default_factory=list)
+    complete: bool = True
+    """False where one was left out: its record could not be read, or the output was cut."""
 
 
 @dataclass

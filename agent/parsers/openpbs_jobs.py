@@ -104,7 +104,7 @@ class JobReader:
         hosts: Dict[str, int] = {}
         vnodes = get("exec_vnode")
         if vnodes and holds_cores:
-            hosts = _cores_by_vnode(vnodes)
+            hosts = cores_by_vnode(vnodes)
             if not hosts:
                 self._notes.add(f"exec_vnode {vnodes[:80]!r} cannot be read", name)
         asked = get("Resource_List.ncpus")
@@ -203,7 +203,7 @@ _VNODE = re.compile(r"[\w.\[\]{}#$-]{1,255}\Z").match
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?\Z").match
 
 
-def _cores_by_vnode(exec_vnode: str) -> Dict[str, int]:
+def cores_by_vnode(exec_vnode: str) -> Dict[str, int]:
     """`(smp01[0]:mem=1gb:ncpus=16+smp01[1]:ncpus=8)+(cn001:ncpus=2)` -> vnode: cores; empty where unreadable.
 
     exec_host is no source of cores: it shows `smp01/0*0` for a chunk that lies on several vnodes.

@@ -136,6 +136,27 @@ def _attributes(values: Union[Dict[str, Any], str]) -> Dict[str, str]:
 
 # Numbers stay the text they are: a job may be named 007 or 1e5. Control characters are allowed inside strings.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
+
+
+def _joined(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    """An object in which a name stands several times, as a queue's limits may: their texts joined, objects merged."""
+    told: Dict[str, List[Any]] = {}
+    for key, value in pairs:
+        told.setdefault(key, []).append(value)
+    return {key: values[0] if len(values) == 1 else _one_of(values) for key, values in told.items()}
+
+
+def _one_of(values: List[Any]) -> Any:
+    if all(isinstance(value, str) for value in values):
+        return ", ".join(values)
+    if all(isinstance(value, dict) for value in values):
+        return _joined([pair for value in values for pair in value.items()])
+    return values[-1]
+
+
+_QUEUE_DECODER = json.JSONDecoder(
+    parse_int=str, parse_float=str, parse_constant=str, strict=False, object_pairs_hook=_joined
+)
 _OF_ANY_LISTING = ("timestamp", "pbs_version", "pbs_server")
 _LISTINGS = ("Jobs", "nodes", "Queue", "Server", "Reservations", "resources", "hooks")
 
@@ -147,16 +168,17 @@ def _members(raw: bytes, listing: str, notes: Notes) -> Iterator[Member]:
         yield from _members_of_other_layout(raw, listing)
         return
     mark = opening[1]
+    decoder = _decoder(listing)
     start = opening.end()
     end = raw.find(mark, start)
     while end >= 0:
-        name, rest, values = _member(raw[start:end])
+        name, rest, values = _member(raw[start:end], decoder)
         if rest != "," and not isinstance(values, str):
             values = f"unexpected text follows it: {rest[:40]!r}"
         yield name, values
         start = end + len(mark)
         end = raw.find(mark, start)
-    name, rest, values = _member(raw[start:])
+    name, rest, values = _member(raw[start:], decoder)
     closed = rest.startswith("}") and rest.endswith("}") and len(rest) > 1
     if isinstance(values, str) and not raw.rstrip().endswith(b"}"):
         values = CUT
@@ -166,7 +188,11 @@ def _members(raw: bytes, listing: str, notes: Notes) -> Iterator[Member]:
     yield name, values
 
 
-def _member(chunk: bytes) -> Tuple[str, str, Union[Dict[str, Any], str]]:
+def _decoder(listing: str) -> json.JSONDecoder:
+    return _QUEUE_DECODER if listing == "Queue" else _DECODER
+
+
+def _member(chunk: bytes, decoder: json.JSONDecoder) -> Tuple[str, str, Union[Dict[str, Any], str]]:
     """Name, what follows the value, and the value of one `name": {...}`."""
     if len(chunk) > MAX_RECORD:
         return chunk[:80].partition(b'"')[0].decode("latin-1"), "", TOO_LONG
@@ -174,7 +200,7 @@ def _member(chunk: bytes) -> Tuple[str, str, Union[Dict[str, Any], str]]:
     for attempt in (str.lstrip, _repaired):
         text = attempt(text)
         try:
-            value, end = _DECODER.raw_decode(text)
+            value, end = decoder.raw_decode(text)
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
@@ -184,7 +210,7 @@ def _member(chunk: bytes) -> Tuple[str, str, Union[Dict[str, Any], str]]:
 
 def _members_of_other_layout(raw: bytes, listing: str) -> Iterator[Member]:
     try:
-        document = _DECODER.decode(raw.decode("latin-1"))
+        document = _decoder(listing).decode(raw.decode("latin-1"))
     except (ValueError, RecursionError):
         document = None
     if isinstance(document, dict):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from agent.parsers.notes import Notes
-from agent.parsers.values import MAX_TEXT, parse_bytes, parse_integer, parse_seconds, printable
+from agent.parsers.values import MAX_TEXT, is_limit, parse_bytes, parse_integer, parse_seconds, printable
 from agent.report import Node, Queue
 from agent.states import OPENPBS_NODE_STATES, JobState, NodeState, occupied, worst
 
@@ -141,7 +141,13 @@ def read_queue(name: str, attributes: Attributes, notes: Notes) -> Queue:
         priority=parse_integer(attributes.get("Priority")),
         max_walltime_seconds=parse_seconds(attributes.get("resources_max.walltime")),
         jobs=counts,
+        limits={decoded(key): _limit(value) for key, value in attributes.items() if value and is_limit(key)},
     )
+
+
+def _limit(value: str) -> str:
+    """`[u:bob=4], [g:chem=9]`: the newer client joins what the release tells one by one, without the space."""
+    return decoded(value).replace("],[", "], [")
 
 
 _TRUTH = {"True": True, "False": False}

@@ -26,6 +26,7 @@ from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedServer
 from agent.parsers.notes import Notes
 from agent.parsers.openpbs_jobs import JOB_ATTRIBUTES, JOB_RESOURCES, JobReader
 from agent.parsers.openpbs_records import CUT, MAX_RECORD, TOO_LONG, decoded, read_node, read_queue
+from agent.parsers.values import is_limit
 
 Records = Iterable[Tuple[bytes, str]]
 """Each record's text without its header's words, and what is wrong with it: empty, or the reason to leave it out."""
@@ -85,7 +86,7 @@ def parse_queues(raw: bytes) -> ParsedQueues:
     notes = Notes("qstat -Q -f")
     parsed = ParsedQueues()
     for record, wrong in _records(raw, b"Queue: ", notes):
-        name, attributes = _attributes(record)
+        name, attributes = _queue_attributes(record)
         try:
             if wrong:
                 raise ValueError(wrong)
@@ -126,7 +127,11 @@ def split_records(raw: bytes, header: str) -> Iterator[Tuple[str, Dict[str, str]
     elif header:
         records = ((record.replace(b"\n\t", b""), wrong) for record, wrong in records)
     for record, wrong in records:
-        if not wrong:
+        if wrong:
+            continue
+        if header == "Queue:":
+            yield _queue_attributes(record)
+        else:
             text = record.decode("latin-1")
             yield text.partition("\n")[0], _job_attributes_with_breaks(text, notes)
 
@@ -318,6 +323,15 @@ def _attributes(record: bytes) -> Tuple[str, Dict[str, str]]:
     """Name and attributes of a record that no user writes; where one stands twice, the first counts."""
     name, *parts = _split_attributes(record.replace(b"\n\t", b"").decode("latin-1"))
     return name, dict(reversed([part.partition(" = ")[::2] for part in parts]))
+
+
+def _queue_attributes(record: bytes) -> Tuple[str, Dict[str, str]]:
+    """The same for a queue, where a limit may stand several times (`max_run` for users, for groups): all of it counts."""
+    name, *parts = _split_attributes(record.replace(b"\n\t", b"").decode("latin-1"))
+    told: Dict[str, List[str]] = {}
+    for key, _, value in (part.partition(" = ") for part in parts):
+        told.setdefault(key, []).append(value)
+    return name, {key: ", ".join(values if is_limit(key) else values[:1]) for key, values in told.items()}
 
 
 _node_heads = re.compile(rb"(?:\A|\n\n)(?=[^\s]{1,255}\n     [A-Za-z_][\w.-]* = )").finditer

@@ -109,6 +109,14 @@ def remembered_times(zone: tzinfo) -> Remembered:
     return Remembered(convert)
 
 
+_LIMITS = ("max_", "queued_jobs_threshold", "resources_available.", "resources_max.", "resources_min.")
+
+
+def is_limit(attribute: str) -> bool:
+    """Whether an attribute of a queue limits which or how many jobs run, or wait, in it; lists of who may use it do not."""
+    return attribute.startswith(_LIMITS)
+
+
 def printable(text: str) -> str:
     """`text` without what could act where it is shown: control characters, terminal escapes, text direction marks.
 

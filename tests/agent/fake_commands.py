@@ -71,7 +71,7 @@ def fake_cluster(folder: Path, sample: Sample) -> FakeCommands:
         if (
             not output.newer_client
             and output.exit_code is not None
-            and output.command.split()[0] in ("qstat", "pbsnodes")
+            and output.command.split()[0] in ("qstat", "pbsnodes", "pbs_rstat")
         ):
             commands.on(output.command, output.read(), output.stderr, output.exit_code)
     if version:

@@ -41,7 +41,7 @@ def test_report(capsys):
     assert report["jobs"][0]["state"] in ("running", "queued", "held", "finished")
     assert set(report) == {
         "protocol", "agent_version", "cluster", "scheduler", "taken_at", "query_seconds", "jobs", "arrays", "nodes",
-        "queues", "warnings", "partial",
+        "queues", "warnings", "partial", "reservations",
     }  # fmt: skip
 
 

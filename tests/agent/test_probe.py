@@ -5,6 +5,7 @@ One module, since all of it shares the made-up sources.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import timezone
 
@@ -77,9 +78,10 @@ def test_openpbs_is_asked_for_text_with_subjobs_and_once(commands):
         "pbsnodes -av",
         "qstat -Q -f",
         "qstat -B -f",
+        "pbs_rstat -f",
     ]
     take_report(live)
-    assert commands.calls()[6:] == ["qstat -t -f", "pbsnodes -av", "qstat -Q -f", "qstat -B -f"]
+    assert commands.calls()[7:] == ["qstat -t -f", "pbsnodes -av", "qstat -Q -f", "qstat -B -f", "pbs_rstat -f"]
 
 
 def test_torque_is_asked_for_xml(tmp_path):
@@ -96,7 +98,7 @@ def test_what_a_client_no_longer_accepts_is_replaced(commands):
     commands.on("qstat -f -w", stderr="usage: qstat\n", exit_code=2)
     before = len(commands.calls())
     take_report(live)
-    tried = [call for call in commands.calls()[before:] if "-Q" not in call and "-B" not in call]
+    tried = [call for call in commands.calls()[before:] if not any(word in call for word in ("-Q", "-B", "pbs_rstat"))]
     assert tried == ["qstat -t -f", "qstat -t -f -w", "qstat -t -f", "qstat -f -w", "qstat -f", "pbsnodes -av"]
 
 
@@ -231,6 +233,60 @@ def test_a_failure_beside_good_jobs_is_a_warning(commands, command, part):
     ]
     assert report.partial == (() if part == "server" else (part,))
     assert getattr(report, part, []) == [] or part == "server"
+
+
+def test_reservations_are_in_the_report(commands, tmp_path):
+    report = take_report(source(commands))
+    assert [(one.id, one.state, one.nodes) for one in report.reservations] == [
+        ("R151.pbs01", "running", ("cn016", "cn017")),
+        ("R152.pbs01", "confirmed", ("cn001", "smp01[0]", "smp01[1]")),
+    ]
+    assert "reservations" in report.query_seconds
+    for other in (TORQUE, SLURM):
+        folder = fake_cluster(tmp_path / other, load_sample(other))
+        folder.on("pbs_rstat -f", load_sample(OPENPBS).output("pbs_rstat -f").read())
+        assert take_report(source(folder)).reservations == ()
+        assert "pbs_rstat -f" not in folder.calls()
+
+
+def about_reservations(report):
+    return [warning for warning in report.warnings if "rstat" in warning.source or "reservation" in warning.source]
+
+
+def test_a_host_without_pbs_rstat_has_nothing_to_warn_of(commands):
+    (commands.folder / "pbs_rstat").unlink()
+    report = take_report(source(commands))
+    assert about_reservations(report) == []
+    assert (report.reservations, report.partial) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("printed", "words"),
+    [
+        ({"stderr": "Connection refused\npbs_rstat: cannot connect to server (errno=15010)\n", "exit_code": 162},
+         r"pbs_rstat -f failed with exit code 162: Connection refused pbs_rstat: cannot connect"),
+        ({"stderr": "Usage:\n\tpbs_rstat [-fFBS] [reservation-id]\n", "exit_code": 1}, "failed with exit code 1: Usage"),
+        ({"stdout": b"Welcome!\n"}, "expected reservations of pbs_rstat -f"),
+        ({"body": "sleep 600"}, r"pbs_rstat -f did not finish within 1 s"),
+    ],
+)  # fmt: skip
+def test_reservations_that_cannot_be_had_are_a_warning_and_all_else_stands(commands, printed, words):
+    commands.on("pbs_rstat -f", **printed)
+    report = take_report(source(commands, timeout=1.0))
+    (warning,) = about_reservations(report)
+    assert re.search(words, warning.message)
+    assert (report.reservations, report.partial) == ((), ())
+    assert len(report.jobs) > 50
+    assert report.cluster == "pbs01"
+
+
+def test_a_reservation_that_cannot_be_read_is_a_warning_about_it(commands):
+    raw = load_sample(OPENPBS).output("pbs_rstat -f").read()
+    commands.on("pbs_rstat -f", raw.replace(b"reserve_state = RESV_RUNNING\n", b""))
+    report = take_report(source(commands))
+    assert [one.id for one in report.reservations] == ["R152.pbs01"]
+    assert [one.source for one in about_reservations(report)] == ["pbs_rstat -f, R151.pbs01"]
+    assert report.partial == ()
 
 
 def test_a_cluster_keeps_its_name_when_its_server_does_not_tell_it(commands):

@@ -94,6 +94,10 @@ def sizes(report):
             for node in report.nodes
         ],
         "queues": [(queue.type, queue.enabled, queue.started, queue.max_walltime_seconds, queue.jobs) for queue in report.queues],
+        "limits": [[(key, re.sub(r":[^=\]]*=", ":=", text)) for key, text in queue.limits.items()] for queue in report.queues],
+        "reservations": [(one.state, one.starts_at, one.ends_at, one.cores, len(one.nodes)) for one in report.reservations],
+        "reserved_are_nodes": {name for one in report.reservations for name in one.nodes} <= {node.name for node in report.nodes},
+        "reserved_are_queues": {one.queue for one in report.reservations} <= {queue.name for queue in report.queues},
         "hosts_are_nodes": {host for job in jobs for host in job.hosts} <= {node.name for node in report.nodes},
         "partial": report.partial,
     }  # fmt: skip
@@ -105,6 +109,8 @@ def names(report):
     for job in report.jobs:
         found |= {job.user, job.group, job.name, job.queue, job.account, job.project, *job.hosts}
     found |= {node.name for node in report.nodes} | {queue.name for queue in report.queues}
+    for one in report.reservations:
+        found |= {one.id, one.name, one.owner, one.queue}
     words = {word for name in found if name for word in (name, *re.split(r"[\s.]+", name))}
     return {
         word
@@ -184,7 +190,8 @@ def test_names_can_be_kept(tmp_path):
     assert kept["pbsnodes-av.txt.gz"] == sample.output("pbsnodes -av").read()
     ours, theirs = take_report(Replay(tmp_path / "new")), take_report(Replay(SAMPLES / "openpbs-23.06.06" / "mixed"))
     assert (ours.jobs, ours.nodes) == (theirs.jobs, theirs.nodes)
-    assert said[-1].startswith("5 files in ")
+    assert kept["pbsrstat-f.txt"] == sample.output("pbs_rstat -f").read()
+    assert said[-1].startswith("6 files in ")
 
 
 def test_a_running_cluster(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zlib
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from agent.errors import (
     ProtocolMismatch,
     WireError,
 )
-from agent.report import PROTOCOL, Array, Job, Node, Queue, Report, Scheduler, Warning
+from agent.report import PROTOCOL, Array, Job, Node, Queue, Report, Reservation, Scheduler, Warning
 from agent.states import JobState, NodeState
 from agent.wire import (
     answer_from_wire,
@@ -63,6 +63,29 @@ NODES = st.builds(
     jobs=st.lists(TEXT, max_size=3).map(tuple),
     properties=st.lists(TEXT, max_size=3).map(tuple),
 )
+QUEUES = st.builds(
+    Queue,
+    name=TEXT,
+    type=TEXT,
+    enabled=st.booleans(),
+    priority=NUMBER,
+    max_walltime_seconds=NUMBER,
+    jobs=COUNTS,
+    limits=st.dictionaries(TEXT, TEXT, max_size=3),
+)
+RESERVATIONS = st.builds(
+    Reservation,
+    id=TEXT,
+    name=TEXT,
+    owner=TEXT,
+    state=TEXT,
+    queue=MAYBE_TEXT,
+    starts_at=NUMBER,
+    ends_at=NUMBER,
+    nodes=st.lists(TEXT, max_size=3).map(tuple),
+    cores=NUMBER,
+    comment=MAYBE_TEXT,
+)
 REPORTS = st.builds(
     Report,
     cluster=TEXT,
@@ -72,10 +95,11 @@ REPORTS = st.builds(
     jobs=st.lists(JOBS, max_size=5),
     arrays=st.lists(st.builds(Array, TEXT, TEXT, TEXT, TEXT, TEXT, NUMBER), max_size=2),
     nodes=st.lists(NODES, max_size=3),
-    queues=st.lists(st.builds(Queue, TEXT, TEXT, st.booleans(), st.none(), NUMBER, NUMBER, COUNTS), max_size=3),
+    queues=st.lists(QUEUES, max_size=3),
     warnings=st.lists(st.builds(Warning, TEXT, TEXT), max_size=2),
     agent_version=TEXT,
     partial=st.sampled_from([(), ("jobs",), ("nodes", "queues")]),
+    reservations=st.lists(RESERVATIONS, max_size=3).map(tuple),
 )
 SMALL = Report(
     "c",
@@ -85,9 +109,10 @@ SMALL = Report(
     [Job("1", JobState.RUNNING, "R", cores=4, hosts={"n1": 4})],
     [],
     [Node("n1", NodeState.BUSY, "job-exclusive")],
-    [],
+    [Queue("batch", "execution", limits={"max_user_run": "30"})],
     [],
     "0.1.0",
+    reservations=(Reservation("R1", "course", "grace", "running", nodes=("n1",), cores=4),),
 )
 
 
@@ -129,12 +154,28 @@ def test_a_newer_peer_of_the_same_protocol_is_read() -> None:
 
 def test_an_older_peer_of_the_same_protocol_is_read() -> None:
     document = unpacked(to_wire(SMALL))
-    for name in ("partial", "arrays", "queues", "warnings"):
+    for name in ("partial", "arrays", "warnings", "reservations"):
         del document[name]
     del document["jobs"]["columns"]["cores"]
+    del document["queues"]["columns"]["limits"]
     read = from_wire(json.dumps(document).encode())
     assert read.jobs == [replace(SMALL.jobs[0], cores=0)]
-    assert (read.partial, read.arrays) == ((), [])
+    assert read.queues == [replace(SMALL.queues[0], limits={})]
+    assert (read.partial, read.arrays, read.reservations) == ((), [], ())
+
+
+def test_what_older_readers_do_not_know_stands_apart_from_what_they_need() -> None:
+    """They take the tables and columns they know by name: all others of a report are as they were without the new."""
+    plain = replace(SMALL, queues=[replace(SMALL.queues[0], limits={})], reservations=())
+    with_all, without = unpacked(to_wire(SMALL)), unpacked(to_wire(plain))
+    assert with_all["queues"]["columns"].pop("limits") == [{"max_user_run": "30"}]
+    assert with_all.pop("reservations")["count"] == 1
+    assert without.pop("reservations") == {"count": 0, "columns": without_columns(Reservation)}
+    assert with_all == without
+
+
+def without_columns(record: type) -> dict[str, list[Any]]:
+    return {one.name: [] for one in fields(record) if one.default is MISSING and one.default_factory is MISSING}
 
 
 @pytest.mark.parametrize("number", [0, PROTOCOL + 1, "1", None])
@@ -172,6 +213,11 @@ def test_another_protocol_is_refused_with_what_to_do(number: object) -> None:
         (column("jobs", "submitted_at", [1.5]), "'jobs.submitted_at' holds float"),
         (column("jobs", "hosts", [{"n1": "four"}]), "'jobs.hosts'"),
         (column("nodes", "jobs", [[1]]), "'nodes.jobs'"),
+        (column("queues", "limits", [{"max_run": 4}]), "'queues.limits': expected strings"),
+        (column("queues", "limits", [["max_run"]]), "'queues.limits' holds list, expected dict"),
+        (column("reservations", "nodes", [["n1", None]]), "'reservations.nodes'"),
+        (column("reservations", "starts_at", ["noon"]), "'reservations.starts_at' holds str"),
+        (changed(reservations={"count": 1, "columns": {"id": ["R1"]}}), "'reservations.name' is missing"),
     ],
 )
 def test_a_message_that_cannot_be_read_names_what_is_wrong(data: bytes, named: str) -> None:

@@ -11,7 +11,7 @@ from agent.parsers.values import printable
 
 def records(parsed: Any) -> List[Any]:
     """What the listing holds; the server's own words are one record."""
-    for name in ("jobs", "nodes", "queues"):
+    for name in ("jobs", "nodes", "queues", "reservations"):
         if hasattr(parsed, name):
             return list(getattr(parsed, name))
     return [parsed]
@@ -28,6 +28,9 @@ def try_parse(parse: Callable[[bytes], Any], raw: bytes) -> Optional[Any]:
     for record in records(parsed):
         for one in fields(record):
             value = getattr(record, one.name)
-            assert not isinstance(value, str) or printable(value) == value
+            inner = (
+                [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
+            )
+            assert all(printable(text) == text for text in inner if isinstance(text, str))
             assert not isinstance(value, int) or -(2**63) <= value < 2**63
     return parsed

@@ -11,7 +11,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agent.errors import ParseError
-from agent.parsers import ParsedJobs, ParsedNodes, ParsedQueues, ParsedServer, openpbs_json, openpbs_text
+from agent.parsers import (
+    ParsedJobs,
+    ParsedNodes,
+    ParsedQueues,
+    ParsedReservations,
+    ParsedServer,
+    openpbs_json,
+    openpbs_reservations,
+    openpbs_text,
+)
 from agent.parsers.values import parse_seconds
 from agent.report import Array, Job, Node
 from agent.states import HOLDS_CORES, IS_PENDING, OPENPBS_JOB_STATES, JobState, NodeState
@@ -47,6 +56,8 @@ def _parsed(path: str, command: str, zone: str) -> Any:
         return parser.parse_queues(raw)
     if " -B " in command:
         return parser.parse_server(raw)
+    if command == "pbs_rstat -f":
+        return openpbs_reservations.parse_reservations(raw, ZoneInfo(zone))
     read = parser.parse_nodes if "pbsnodes" in command else parser.parse_jobs
     return read(raw, ZoneInfo(zone))
 
@@ -270,6 +281,51 @@ def test_queues(sample: Sample, output: Output) -> None:
     assert any(queue.priority == 200 for queue in parsed.queues)
 
 
+@pytest.mark.parametrize("output", [pytest.param(output, id=str(output)) for output in load_sample("openpbs-23.06.06/mixed").find(*QUEUES)])  # fmt: skip
+def test_limits_are_those_that_were_set(output: Output) -> None:
+    true: Dict[str, Dict[str, str]] = FACTS["openpbs-23.06.06/mixed"]["queue_limits"]
+    limits = {queue.name: queue.limits for queue in parse(output).queues}
+    assert {name: limits[name] for name in true} == true
+    assert sum(", " in text for some in true.values() for text in some.values()) == 2  # told twice
+    # The server sets those of a reservation's queue itself; who may use it limits no number.
+    assert limits["R151"] == {"resources_max.ncpus": "48", "resources_available.ncpus": "48"}
+
+
+RESERVATION_STATES = {"2": "confirmed", "5": "running"}
+
+
+@pytest.mark.parametrize(("sample", "output"), cases(WHOLE, "pbs_rstat -f"))
+def test_reservations(sample: Sample, output: Output) -> None:
+    true: List[Dict[str, Any]] = FACTS[sample.name]["reservations"]
+    parsed: ParsedReservations = parse(output)
+    check_clean(parsed)
+    assert [one.id for one in parsed.reservations] == [said["id"] for said in true]
+    (nodes,) = (parse(listing).nodes for listing in sample.find("pbsnodes -av", newer=False))
+    for one, said in zip(parsed.reservations, true):
+        assert (one.name, one.queue, one.cores) == (said["name"], said["queue"], said["ncpus"])
+        assert one.owner == said["owner"].split("@")[0]
+        assert one.state == RESERVATION_STATES[said["state"]]
+        assert (one.starts_at, one.ends_at) == (said["start"], said["end"])
+        assert all(f"({node}:" in said["resv_nodes"] for node in one.nodes)
+        assert len(set(one.nodes)) == len(one.nodes) > 0
+        assert set(one.nodes) <= {node.name for node in nodes}
+        reserved = {node.name for node in nodes if node.state is NodeState.RESERVED}
+        assert one.state != "running" or set(one.nodes) == reserved
+        assert one.comment is None
+
+
+def test_there_are_reservations_to_compare() -> None:
+    counts = [len(parse(output).reservations) for sample in WHOLE for output in sample.find("pbs_rstat -f")]
+    assert sorted(counts) == [0, 2, 2, 2]
+
+
+def test_reservations_are_told_in_the_clients_zone() -> None:
+    raw = load_sample("openpbs-23.06.06/mixed").output("pbs_rstat -f").read()
+    utc, athens = (openpbs_reservations.parse_reservations(raw, ZoneInfo(zone)) for zone in ("UTC", "Europe/Athens"))
+    for one, two in zip(utc.reservations, athens.reservations):
+        assert (one.starts_at - two.starts_at, one.ends_at - two.ends_at) == (7200, 7200)
+
+
 @pytest.mark.parametrize(("sample", "output"), cases(WHOLE, *SERVER))
 def test_the_server(sample: Sample, output: Output) -> None:
     assert (parse(output).name, parse(output).version) == (FACTS[sample.name]["server"], sample.manifest["version"])
@@ -341,7 +397,8 @@ def test_a_server_that_is_down(output: Output) -> None:
         with pytest.raises(ParseError, match="got 0 bytes"):
             parse(output)
     else:
-        assert parse(output) in (ParsedJobs(), ParsedNodes(), ParsedQueues(), ParsedServer())
+        empty = (ParsedJobs(), ParsedNodes(), ParsedQueues(), ParsedServer(), ParsedReservations())
+        assert parse(output) in empty
 
 
 def test_another_commands_output_is_refused() -> None:

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import ParseError
-from agent.parsers import openpbs_json, openpbs_text
+from agent.parsers import openpbs_json, openpbs_reservations, openpbs_text
 from agent.report import Job
 from agent.states import HOLDS_CORES, IS_PENDING, OPENPBS_JOB_STATES, JobState
 from tests.agent.parsers import openpbs_clients as clients
@@ -50,6 +50,7 @@ READ_BY: Dict[str, Callable[[bytes], Any]] = {
     "qstat -Q -f -F json": openpbs_json.parse_queues,
     "qstat -B -f": openpbs_text.parse_server,
     "qstat -B -f -F json": openpbs_json.parse_server,
+    "pbs_rstat -f": lambda raw: openpbs_reservations.parse_reservations(raw, UTC),
 }
 COMMANDS = list(READ_BY)
 
@@ -203,7 +204,7 @@ def test_jobs_come_back_as_they_were_printed(form: str, release: bool, listing: 
 def pieces(command: str, newer: bool) -> bytes:
     """The output with a few records only, the oddest ones among them: small enough to be cut at every byte."""
     raw = MIXED.output(command, newer=newer).read()
-    if "-Q" in command or "-B" in command:
+    if "-Q" in command or "-B" in command or "rstat" in command:
         return raw
     names = ["cn010", "cn033"] if "pbsnodes" in command else ["138.pbs01", "142.pbs01", "156.pbs01"]
     if "json" in command:
@@ -227,7 +228,7 @@ CUT = [
 
 
 def all_records(parsed: Any) -> List[Any]:
-    found = [getattr(parsed, kind, []) for kind in ("jobs", "arrays", "nodes", "queues")]
+    found = [getattr(parsed, kind, []) for kind in ("jobs", "arrays", "nodes", "queues", "reservations")]
     return [record for kind in found for record in kind] or [
         (getattr(parsed, "name", ""), getattr(parsed, "version", ""))
     ]
@@ -269,8 +270,11 @@ def check_answers(read: Callable[[bytes], Any], raw: bytes) -> None:
         assert str(error).isprintable()
         return
     assert len(json.dumps(asdict(parsed), ensure_ascii=False, allow_nan=False).encode("utf-8")) < 200_000_000
-    for record in [*getattr(parsed, "jobs", []), *getattr(parsed, "nodes", [])]:
-        assert all(text.isprintable() for text in asdict(record).values() if type(text) is str)
+    for kind in ("jobs", "nodes", "reservations"):
+        for record in getattr(parsed, kind, []):
+            assert all(text.isprintable() for text in asdict(record).values() if type(text) is str)
+    for queue in getattr(parsed, "queues", []):
+        assert all(text.isprintable() for pair in queue.limits.items() for text in pair)
     for warning in parsed.warnings:
         assert (warning.source + warning.message).isprintable()
 
