@@ -147,11 +147,11 @@ def jobs(totals: pd.DataFrame) -> Jobs:
     )
 
 
-def holders_frame(totals: pd.DataFrame) -> pd.DataFrame:
-    """Who holds cores: user str, cores int64, jobs int64; most first, then by name."""
-    holding = totals[totals["state"].isin(IN_USE)]
-    frame = holding.groupby("user", as_index=False)[["cores", "jobs"]].sum()
-    return frame.sort_values(["cores", "user"], ascending=[False, True], ignore_index=True)
+def holders_frame(totals: pd.DataFrame, by: str = "user") -> pd.DataFrame:
+    """Which users, groups or queues hold cores: holder str, cores int64, jobs int64; most first, then by name."""
+    holding = totals[totals["state"].isin(IN_USE)].rename(columns={by: "holder"})
+    frame = holding.groupby("holder", as_index=False)[["cores", "jobs"]].sum()
+    return frame.sort_values(["cores", "holder"], ascending=[False, True], ignore_index=True)
 
 
 def queues_frame(queues: pd.DataFrame, totals: pd.DataFrame, waits: pd.DataFrame) -> pd.DataFrame:
@@ -182,7 +182,11 @@ def queues_frame(queues: pd.DataFrame, totals: pd.DataFrame, waits: pd.DataFrame
 def _queue_state(about: pd.DataFrame, name: str) -> str:
     if name not in about.index:
         return "unknown"
-    enabled, started = about.at[name, "enabled"], about.at[name, "started"]
+    return queue_state(about.at[name, "enabled"], about.at[name, "started"])
+
+
+def queue_state(enabled: object, started: object) -> str:
+    """`open`, `stopped` (starts nothing), `draining` (takes nothing), `closed` (neither), or `unknown` where neither is told."""
     if enabled is None and started is None:
         return "unknown"
     if started is False or started == 0:
@@ -200,6 +204,8 @@ def room_frame(nodes: pd.DataFrame) -> pd.DataFrame:
     room = nodes[nodes["state"].isin(TAKES_WORK) & (free > 0)]
     gpus = room["gpus"].fillna(0)
     gpus_free = np.where(gpus > 0, (room["gpus"] - room["gpus_used"]).clip(lower=0), 0)
+    # Where nobody tells how much is taken, only a node without jobs is known to have all of it.
+    memory_used = room["memory_used_bytes"].mask(room["memory_used_bytes"].isna() & ~(room["cores_used"] > 0), 0.0)
     frame = pd.DataFrame(
         {
             "name": room["name"],
@@ -207,7 +213,7 @@ def room_frame(nodes: pd.DataFrame) -> pd.DataFrame:
             "cores": room["cores"].astype("int64"),
             "gpus_free": gpus_free,
             "gpus": gpus.astype("int64"),
-            "memory_free_bytes": (room["memory_bytes"] - room["memory_used_bytes"].fillna(0)).clip(lower=0),
+            "memory_free_bytes": (room["memory_bytes"] - memory_used).clip(lower=0),
             "properties": [_list(text) for text in room["properties"]],
         }
     )
@@ -230,7 +236,7 @@ def with_others(frame: pd.DataFrame, names: Sequence[str], limit: int) -> tuple[
     """
     if len(frame) <= limit + 1:
         return frame, 0, 0
-    coloured = frame["user"].isin(names)
+    coloured = frame["holder"].isin(names)
     spare = max(0, limit - int(coloured.sum()))
     listed = coloured | (~coloured & ((~coloured).cumsum() <= spare))
     return frame[listed], int((~listed).sum()), int(frame.loc[~listed, "cores"].sum())

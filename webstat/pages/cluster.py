@@ -133,7 +133,7 @@ def _holders(cluster: Cluster, cores: Capacity, jobs: Jobs, colours: Mapping[str
         return card(title, subtitle, body, "q-who", stale)
     listed, folded, folded_cores = frames.with_others(holders, list(colours), LISTED_USERS)
     users = [
-        Row(foreign(row.user, 20), bars.shade_look(colours.get(row.user, OTHERS)), row.cores)
+        Row(foreign(row.holder, 20), bars.shade_look(colours.get(row.holder, OTHERS)), row.cores)
         for row in listed.itertuples()
     ]
     if folded:
@@ -172,7 +172,7 @@ def _usage(cluster: Cluster, cores: Capacity, colours: Mapping[str, Shade], view
             revision=cluster.name,
         ),
     )
-    latest = frames.holders_frame(view.source.totals(cluster)).set_index("user")["cores"]
+    latest = frames.holders_frame(view.source.totals(cluster)).set_index("holder")["cores"]
     heavy = ", ".join(shorten(str(user), 24) for user in used.holders.columns[:3])
     message = f"Stacked cores in use by user over the last 24 hours; {number(cores.in_use)} at the end; most by {heavy or 'nobody'}"
     nothing = ("No report came in these 24 h.", "Nothing is drawn for a time that nobody knows.")

@@ -6,7 +6,7 @@ import pytest
 from webstat.data import frames
 
 TOTALS = {
-    "user": "str", "queue": "str", "state": "str", "jobs": "int64", "cores": "int64", "gpus": "int64",
+    "user": "str", "group": "str", "queue": "str", "state": "str", "jobs": "int64", "cores": "int64", "gpus": "int64",
     "asked_core_seconds": "float64", "unlimited": "int64", "first_submitted_at": "int64",
 }  # fmt: skip
 NODES = ("cores", "cores_used", "gpus", "gpus_used", "memory_bytes", "memory_used_bytes", "load")
@@ -15,7 +15,8 @@ NODES = ("cores", "cores_used", "gpus", "gpus_used", "memory_bytes", "memory_use
 def totals(*rows: tuple[object, ...]) -> pd.DataFrame:
     """Rows of (user, queue, state, jobs, cores[, asked core-seconds, unlimited, first submitted, gpus])."""
     filled = [(*row, *(0.0, 0, 0, 0)[len(row) - 5 :]) for row in rows]
-    frame = pd.DataFrame([(u, q, s, j, c, g, a, n, f) for u, q, s, j, c, a, n, f, g in filled], columns=list(TOTALS))
+    named = [(u, f"g{u}", q, s, j, c, g, a, n, f) for u, q, s, j, c, a, n, f, g in filled]
+    frame = pd.DataFrame(named, columns=list(TOTALS))
     return frame.astype(TOTALS)
 
 
@@ -112,10 +113,17 @@ def test_holders_most_first_then_by_name() -> None:
     assert list(found.itertuples(index=False, name=None)) == [("c", 90, 1), ("a", 10, 3), ("b", 10, 1)]
 
 
+@pytest.mark.parametrize(("by", "expected"), [("group", {"ga": 14, "gb": 3}), ("queue", {"q": 11, "r": 6})])
+def test_holders_by_group_or_queue(by: str, expected: dict[str, int]) -> None:
+    rows = totals(("a", "q", "running", 1, 8), ("a", "r", "running", 1, 6), ("b", "q", "exiting", 1, 3))
+    found = frames.holders_frame(rows, by)
+    assert dict(zip(found["holder"], found["cores"], strict=True)) == expected
+
+
 def test_others_are_folded_and_nobody_is_folded_alone() -> None:
-    holders = pd.DataFrame({"user": [f"u{n}" for n in range(12)], "cores": range(12, 0, -1), "jobs": 1})
+    holders = pd.DataFrame({"holder": [f"u{n}" for n in range(12)], "cores": range(12, 0, -1), "jobs": 1})
     listed, folded, cores = frames.with_others(holders, ["u0", "u11"], limit=4)
-    assert listed["user"].tolist() == ["u0", "u1", "u2", "u11"]
+    assert listed["holder"].tolist() == ["u0", "u1", "u2", "u11"]
     assert (folded, cores) == (8, sum(range(2, 10)))
     assert int(listed["cores"].sum()) + cores == int(holders["cores"].sum())
     assert frames.with_others(holders.head(5), [], limit=4)[1] == 0

@@ -9,6 +9,9 @@ from collector import schema
 from collector.schema import JOB_STATES, NODE_STATES
 from webstat.data.queries.engine import read_frame, with_words
 
+NO_GROUP = "–"
+"""What stands for the group where the scheduler names none."""
+
 
 def load_clusters(engine: Engine) -> pd.DataFrame:
     """Every cluster the store knows, by name.
@@ -51,9 +54,9 @@ def load_clusters(engine: Engine) -> pd.DataFrame:
 
 
 def load_job_totals(engine: Engine, cluster_id: int) -> pd.DataFrame:
-    """The jobs that live, summed by user, queue and state.
+    """The jobs that live, summed by user, group, queue and state.
 
-    user str, queue str, state str, jobs int64, cores int64, gpus int64, asked_core_seconds float64
+    user str, group str (`–` for none), queue str, state str, jobs int64, cores int64, gpus int64, asked_core_seconds float64
     (cores x walltime asked, of jobs that ask for one), unlimited int64 (jobs without a walltime),
     first_submitted_at int64.
     """
@@ -61,6 +64,7 @@ def load_job_totals(engine: Engine, cluster_id: int) -> pd.DataFrame:
     sums = (
         select(
             j.user_id,
+            j.group_id,
             j.queue_id,
             j.state,
             func.count().label("jobs"),
@@ -71,16 +75,17 @@ def load_job_totals(engine: Engine, cluster_id: int) -> pd.DataFrame:
             func.min(j.submitted_at).label("first"),
         )
         .where(j.cluster_id == cluster_id, j.ended_at.is_(None))
-        .group_by(j.user_id, j.queue_id, j.state)
+        .group_by(j.user_id, j.group_id, j.queue_id, j.state)
         .subquery()
     )
-    user, queue = schema.word.alias(), schema.word.alias()
+    user, group, queue = (schema.word.alias() for _ in range(3))
     query = (
         select(
-            user.c.text, queue.c.text, sums.c.state, sums.c.jobs, sums.c.cores, sums.c.gpus,
+            user.c.text, func.coalesce(group.c.text, NO_GROUP), queue.c.text, sums.c.state, sums.c.jobs, sums.c.cores, sums.c.gpus,
             sums.c.asked, sums.c.unlimited, sums.c.first,
         )
         .join(user, user.c.id == sums.c.user_id)
+        .outerjoin(group, group.c.id == sums.c.group_id)
         .join(queue, queue.c.id == sums.c.queue_id)
     )  # fmt: skip
     frame = read_frame(
@@ -88,6 +93,7 @@ def load_job_totals(engine: Engine, cluster_id: int) -> pd.DataFrame:
         query,
         {
             "user": "str",
+            "group": "str",
             "queue": "str",
             "state": "int64",
             "jobs": "int64",
@@ -136,11 +142,11 @@ def load_queues(engine: Engine, cluster_id: int) -> pd.DataFrame:
     """The queues that are listed, highest priority first, then by name.
 
     name str, type str, enabled object (bool or None), started object (bool or None), priority float64,
-    max_walltime_seconds float64.
+    max_walltime_seconds float64, limits object (JSON {native name: native text} or None).
     """
     q = schema.queue.c
     query = (
-        select(q.name, q.type, q.enabled, q.started, q.priority, q.max_walltime_seconds)
+        select(q.name, q.type, q.enabled, q.started, q.priority, q.max_walltime_seconds, q.limits)
         .where(q.cluster_id == cluster_id, q.gone_at.is_(None))
         .order_by(func.coalesce(q.priority, 0).desc(), q.name)
     )
@@ -154,5 +160,6 @@ def load_queues(engine: Engine, cluster_id: int) -> pd.DataFrame:
             "started": "object",
             "priority": "float64",
             "max_walltime_seconds": "float64",
+            "limits": "object",
         },
     )

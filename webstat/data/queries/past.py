@@ -9,9 +9,7 @@ from agent.states import HOLDS_CORES
 from collector import schema
 from collector.schema import JOB_STATES, NODE_STATES
 from webstat.data.queries.engine import read_frame, with_words
-
-NO_GROUP = "–"
-"""What stands for the group where the scheduler names none."""
+from webstat.data.queries.now import NO_GROUP
 
 _HOLDING = [index for index, state in enumerate(JOB_STATES) if state in HOLDS_CORES]
 

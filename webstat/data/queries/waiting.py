@@ -1,0 +1,90 @@
+"""What does not run: the jobs that wait with what is said of why, and the reservations they wait beside."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+from sqlalchemy import Engine, func, select
+
+from agent.states import JobState
+from collector import schema
+from collector.rows import join_id
+from collector.schema import JOB_STATES
+from webstat.data.queries.engine import read_frame, with_words
+from webstat.data.queries.now import NO_GROUP
+
+_WAITING = [
+    JOB_STATES.index(state) for state in (JobState.QUEUED, JobState.HELD, JobState.WAITING, JobState.TRANSITING)
+]
+_TIMES = ("submitted_at", "eligible_at", "estimated_start_at")
+
+
+def load_waiting(engine: Engine, cluster_id: int) -> pd.DataFrame:
+    """Jobs that are queued, held, moving or waiting for their time, the longest waiting first.
+
+    id str (native), user str, group str (`–` for none), queue str, state str, cores int64, nodes int64, gpus int64,
+    submitted_at int64, eligible_at, estimated_start_at float64 (NaN where not told), comment, hold, depends_on
+    object (str or None).
+    """
+    j, live = schema.job.c, schema.job_live.c
+    user, group, queue, server = (schema.word.alias() for _ in range(4))
+    query = (
+        select(
+            j.number, server.c.text, user.c.text, func.coalesce(group.c.text, NO_GROUP), queue.c.text, j.state,
+            j.cores, j.nodes, j.gpus, j.submitted_at, j.eligible_at, live.estimated_start_at,
+            live.comment, j.hold, j.depends_on,
+        )
+        .select_from(schema.job)
+        .join(user, user.c.id == j.user_id)
+        .join(queue, queue.c.id == j.queue_id)
+        .outerjoin(group, group.c.id == j.group_id)
+        .outerjoin(server, server.c.id == j.server_id)
+        .outerjoin(schema.job_live, live.job_id == j.id)
+        .where(j.cluster_id == cluster_id, j.ended_at.is_(None), j.state.in_(_WAITING))
+        .order_by(j.submitted_at, j.id)
+    )  # fmt: skip
+    texts = dict.fromkeys(("user", "group", "queue"), "str")
+    frame = read_frame(
+        engine,
+        query,
+        {
+            "id": "object",
+            "server": "object",
+            **texts,
+            "state": "int64",
+            **dict.fromkeys(("cores", "nodes", "gpus", "submitted_at"), "int64"),
+            "eligible_at": "float64",
+            "estimated_start_at": "float64",
+            **dict.fromkeys(("comment", "hold", "depends_on"), "object"),
+        },
+    )
+    frame["id"] = pd.Series(map(join_id, frame["id"], frame.pop("server")), dtype="str", index=frame.index)
+    return with_words(frame, JOB_STATES)
+
+
+def load_reservations(engine: Engine, cluster_id: int) -> pd.DataFrame:
+    """The reservations of the cluster's newest report, in the scheduler's order.
+
+    id str, name str, owner str, state str, queue object (str or None), starts_at float64, ends_at float64 (NaN where
+    not told), nodes object (list of node names), cores float64, comment object (str or None).
+    """
+    row = read_frame(
+        engine,
+        select(schema.cluster.c.reservations).where(schema.cluster.c.id == cluster_id),
+        {"reservations": "object"},
+    )
+    told = row["reservations"].iloc[0] if len(row) else None
+    records = json.loads(told) if told else []
+    dtypes = {
+        **dict.fromkeys(("id", "name", "owner", "state"), "str"),
+        "queue": "object",
+        "starts_at": "float64",
+        "ends_at": "float64",
+        "nodes": "object",
+        "cores": "float64",
+        "comment": "object",
+    }
+    return pd.DataFrame(
+        {name: pd.Series([one.get(name) for one in records], dtype=dtype) for name, dtype in dtypes.items()}
+    )
