@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from webstat.api import nodes, text
 from webstat.data.source import Source
 
 
 def router(source: Source) -> APIRouter:
     """Every route; what each answers is its module's business."""
-    return APIRouter()
+    routes = APIRouter()
+    routes.include_router(nodes.router(source))
+    routes.include_router(text.router(source))
+    return routes

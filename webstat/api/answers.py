@@ -46,3 +46,11 @@ def answer(
     if small and "gzip" in request.headers.get("accept-encoding", ""):
         return Response(small, headers={**headers, "Content-Encoding": "gzip"}, media_type=kind)
     return Response(body, headers=headers, media_type=kind)
+
+
+def answer_once(request: Request, body: bytes, kind: str = "application/json") -> Response:
+    """Bytes that are another at each question, since they say an age or rest on what was typed: not remembered."""
+    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+    if len(body) > WORTH_COMPRESSING and "gzip" in request.headers.get("accept-encoding", ""):
+        body, headers["Content-Encoding"] = gzip.compress(body, 4, mtime=0), "gzip"
+    return Response(body, headers=headers, media_type=kind)

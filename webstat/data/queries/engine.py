@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-from sqlalchemy import URL, Engine, Select, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Select, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -41,9 +42,34 @@ def read_frame(engine: Engine, query: Select[Any], dtypes: Mapping[str, str]) ->
 
     Raises StoreEmpty where the store or its tables are not there, StoreBroken where it cannot be read.
     """
+    with _connected(engine) as connection:
+        rows = connection.execute(query).all()
+    # Column by column: a frame made from rows guesses each type and is several times slower.
+    columns = zip(*rows, strict=True) if rows else ((),) * len(dtypes)
+    return pd.DataFrame(
+        {name: pd.Series(values, dtype=dtype) for (name, dtype), values in zip(dtypes.items(), columns, strict=True)}
+    )
+
+
+@contextlib.contextmanager
+def one_moment(engine: Engine) -> Iterator[Connection]:
+    """A connection for several queries that all see the store as it is at the first: no report comes in between.
+
+    Raises StoreEmpty, StoreBroken.
+    """
+    with _connected(engine) as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")  # the driver begins a transaction only before it writes
+        else:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
+@contextlib.contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
     try:
         with engine.connect() as connection:
-            rows = connection.execute(query).all()
+            yield connection
     except DBAPIError as error:
         words = str(error.orig)
         if any(sign in words for sign in ("unable to open", "no such table", "no such column", "does not exist")):
@@ -51,11 +77,6 @@ def read_frame(engine: Engine, query: Select[Any], dtypes: Mapping[str, str]) ->
         raise StoreBroken(words) from error
     except SQLAlchemyError as error:
         raise StoreBroken(type(error).__name__) from error
-    # Column by column: a frame made from rows guesses each type and is several times slower.
-    columns = zip(*rows, strict=True) if rows else ((),) * len(dtypes)
-    return pd.DataFrame(
-        {name: pd.Series(values, dtype=dtype) for (name, dtype), values in zip(dtypes.items(), columns, strict=True)}
-    )
 
 
 def with_words(frame: pd.DataFrame, states: Sequence[Any]) -> pd.DataFrame:

@@ -1,0 +1,159 @@
+"""Pages as plain text and as JSON, for terminals and programs: /cluster/<name>.txt, /clusters.txt, and .json of both.
+
+What they say is twins.py's.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from agent.tables import make_table, render_table, table_to_json
+from webstat import twins
+from webstat.api.answers import answer_once
+from webstat.cache import Memory
+from webstat.data import frames
+from webstat.data.source import Source
+from webstat.health import Cluster, health
+
+TEXT = "text/plain; charset=utf-8"
+NARROWEST, WIDEST = 40, 1000
+
+_Made = dict[str, bytes]
+"""A cluster's tables by name, as they are sent."""
+
+
+def router(source: Source) -> APIRouter:
+    """The routes; the tables of the newest reports are made once per report and width."""
+    routes = APIRouter()
+    # Megabytes each: few are kept, and not among the results of pages.
+    made = Memory(size=16)
+
+    @routes.get("/clusters.txt")
+    def clusters_text(request: Request) -> Response:
+        now = time.time()
+        width = _width(request)
+        if isinstance(width, str):
+            return _refused(request, 400, width)
+        table = twins.clusters_table(_counted(source, now), now)
+        return answer_once(request, (render_table(table, width) + "\n").encode(), TEXT)
+
+    @routes.get("/clusters.json")
+    def clusters_json(request: Request) -> Response:
+        now = time.time()
+        listed = [
+            twins.about(cluster, known, now) | (twins.counts(capacity, jobs) if capacity and jobs else {})
+            for cluster, known, capacity, jobs in _counted(source, now)
+        ]
+        return answer_once(request, orjson.dumps({"clusters": listed}))
+
+    @routes.get("/cluster/{name}.txt")
+    def cluster_text(name: str, request: Request) -> Response:
+        now = time.time()
+        found = _asked(source, name, request)
+        if isinstance(found, Response):
+            return found
+        cluster, names, width = found
+        zone = ZoneInfo(source.settings.web.timezone or "UTC")
+
+        def make() -> _Made:
+            report = source.report(cluster)
+            tables = {} if report is None else {one: twins.table_in(one, report, zone) for one in twins.TABLES}
+            return {one: render_table(table, width).encode("utf-8", "replace") for one, table in tables.items()}
+
+        texts = made.get(("text", cluster.id, cluster.report, width), make)
+        lines = _head(source, cluster, names == twins.TABLES, zone, now)
+        parts = ["\n".join(lines).encode("utf-8", "replace"), *(texts[one] for one in names if one in texts)]
+        if len(names) > 1:
+            parts[1:] = [one.upper().encode() + b"\n" + text for one, text in zip(names, parts[1:], strict=False)]
+        return answer_once(request, b"\n\n".join(parts) + b"\n", TEXT)
+
+    @routes.get("/cluster/{name}.json")
+    def cluster_json(name: str, request: Request) -> Response:
+        now = time.time()
+        found = _asked(source, name, request)
+        if isinstance(found, Response):
+            return found
+        cluster, names, _ = found
+
+        def make() -> _Made:
+            report = source.report(cluster)
+            tables = {} if report is None else {one: make_table(one, report) for one in twins.TABLES}
+            return {one: orjson.dumps(table_to_json(table, report)["rows"]) for one, table in tables.items()}
+
+        rows = made.get(("json", cluster.id, cluster.report), make)
+        head = _head_json(source, cluster, now)
+        head["tables"] = {one: orjson.Fragment(rows[one]) for one in names if one in rows}
+        return answer_once(request, orjson.dumps(head))
+
+    return routes
+
+
+def _asked(source: Source, name: str, request: Request) -> tuple[Cluster, tuple[str, ...], int | None] | Response:
+    """Which cluster, tables and width a request is for; or the answer that there is no such thing."""
+    clusters = source.clusters()
+    cluster = next((one for one in clusters if one.name == name), None)
+    if cluster is None:
+        return _refused(request, 404, twins.unknown("cluster", name, [one.name for one in clusters]))
+    table = request.query_params.get("table")
+    if table is not None and table not in twins.TABLES:
+        return _refused(request, 400, twins.unknown("table", table, twins.TABLES))
+    width = _width(request)
+    if isinstance(width, str):
+        return _refused(request, 400, width)
+    return cluster, twins.TABLES if table is None else (table,), width
+
+
+def _width(request: Request) -> int | str | None:
+    """The columns of the asker's terminal, None where nothing is to be cut; else a sentence."""
+    text = request.query_params.get("width")
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and NARROWEST <= int(text[:5]) <= WIDEST:
+        return int(text)
+    return f"width is a number of columns from {NARROWEST} to {WIDEST}, e.g. width=120."
+
+
+def _refused(request: Request, status: int, sentence: str) -> Response:
+    if request.url.path.endswith(".json"):
+        return Response(orjson.dumps({"error": sentence}), status, media_type="application/json")
+    return Response(sentence + "\n", status, media_type=TEXT)
+
+
+def _counted(source: Source, now: float) -> list[twins.Counted]:
+    def one(cluster: Cluster) -> twins.Counted:
+        known = health(cluster, now)
+        if not cluster.report:
+            return cluster, known, None, None
+        return cluster, known, source.capacity(cluster), frames.jobs(source.totals(cluster))
+
+    return [one(cluster) for cluster in source.clusters()]
+
+
+def _head(source: Source, cluster: Cluster, whole: bool, zone: ZoneInfo, now: float) -> list[str]:
+    """The lines above the tables; above one table alone only how old it is, and which zone its times are in."""
+    known = health(cluster, now)
+    lines = [twins.first_line(cluster, known, now)]
+    if whole and known.matter:
+        lines.append(twins.says(known, zone, now))
+    if whole and cluster.report:
+        lines.append(twins.totals(source.capacity(cluster), frames.jobs(source.totals(cluster)), known.stale))
+    if cluster.report:
+        lines.append(twins.zone_line(zone, source.settings.web.timezone, now))
+    return lines + (twins.warnings(cluster) if whole else [])
+
+
+def _head_json(source: Source, cluster: Cluster, now: float) -> dict[str, Any]:
+    known = health(cluster, now)
+    head = twins.about(cluster, known, now)
+    head["says"] = twins.says(known, ZoneInfo("UTC"), now) or None
+    if cluster.report:
+        head["totals"] = twins.counts(source.capacity(cluster), frames.jobs(source.totals(cluster)))
+    head["warnings"] = [{"source": one.source, "message": one.message} for one in cluster.warnings]
+    head["partial"] = list(cluster.partial)
+    return head

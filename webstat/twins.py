@@ -1,0 +1,160 @@
+"""What the text twins of pages say: the head about a cluster, its tables, and all clusters in a table. Pure.
+
+The tables themselves are those of `agent show` (agent/tables.py); the routes are api/text.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from typing import Any
+
+from agent.report import Report
+from agent.tables import Column, Table, make_table, safe_text
+from webstat.data.frames import Capacity, Jobs
+from webstat.format import NBSP, When, clock, duration, number, plural, utc, zone_words
+from webstat.health import Cluster, Health, State
+from webstat.sentences import together
+
+TABLES = ("user", "group", "running", "queued", "nodes", "freenodes")
+"""The tables of `agent show`, in the order in which they are printed."""
+
+Counted = tuple[Cluster, Health, Capacity | None, Jobs | None]
+"""A cluster, how well it is known, and what its newest report counts; None before the first."""
+
+
+def table_in(name: str, report: Report, zone: tzinfo) -> Table:
+    """A table of `agent show` whose times are in `zone`; by the house's names those are the columns `…_at`."""
+    table = make_table(name, report)
+    columns = tuple(
+        replace(column, show=lambda at: _moment(at, zone)) if column.key.endswith("_at") else column
+        for column in table.columns
+    )
+    return replace(table, columns=columns)
+
+
+def _moment(at: float, zone: tzinfo) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M}"
+    except (OverflowError, OSError, ValueError):
+        return str(at)
+
+
+def first_line(cluster: Cluster, health: Health, now: float) -> str:
+    """Which cluster this is, how well it is known, and how old its data are; no line without all three."""
+    name = cluster.title if cluster.title == cluster.name else f"{cluster.title} [{cluster.name}]"
+    scheduler = f" ({cluster.scheduler})" if cluster.scheduler else ""
+    demo = ", simulated" if cluster.demo else ""
+    if cluster.taken_at is None:
+        state = "no report yet" if health.state is State.NEW else f"{health.state.value.upper()}, never seen"
+        return _plain(f"{name}{scheduler}{demo}: {state}")
+    age, at = duration(now - cluster.taken_at), utc(cluster.taken_at)
+    if health.stale:
+        return _plain(
+            f"{name}{scheduler}{demo}: {health.state.value.upper()}, last seen {age} ago; this is its state of {at}"
+        )
+    return _plain(f"{name}{scheduler}{demo}: {health.state.value}, data {age} old, of {at}")
+
+
+def says(health: Health, zone: tzinfo, now: float) -> str:
+    """The sentence about a cluster that is not live; empty for one that is."""
+    form = {"clock": lambda at: clock(at, zone, now), "age": lambda at: duration(now - at)}
+    form["until"] = lambda at: duration(at - now)
+    parts = [part if not isinstance(part, When) else form[part.form](part.at) for part in health.rest]
+    return _plain("".join([health.matter, *parts]))
+
+
+def totals(capacity: Capacity, jobs: Jobs, stale: bool) -> str:
+    """Cores and jobs in one line; in the past tense where nobody knows better."""
+    verb = "were" if stale else "are"
+    if capacity.installed is None:
+        cores = f"{plural(capacity.in_use, 'core')} {verb} in use, of how many is not told"
+    else:
+        cores = f"{number(capacity.in_use)} of {plural(capacity.installed, 'core')} {verb} in use, {number(capacity.free)} free"
+    gpus = f"; {number(capacity.gpus_free)} of {plural(capacity.gpus, 'GPU')} free" if capacity.gpus else ""
+    suspended = f", {number(jobs.suspended)} suspended" if jobs.suspended else ""
+    counts = f"{plural(jobs.running, 'job')} running, {number(jobs.queued)} queued, {number(jobs.held)} held{suspended}"
+    return _plain(f"{cores}{gpus}; {counts}.")
+
+
+def zone_line(zone: tzinfo, name: str | None, now: float) -> str:
+    """Which zone the times in tables are in."""
+    words = zone_words(zone, now)
+    return (
+        f"Times in the tables are {words}." if name in (None, "UTC") else f"Times in the tables are {name} ({words})."
+    )
+
+
+def warnings(cluster: Cluster) -> list[str]:
+    """What of the newest report could not be read, a line each."""
+    return [f"warning: {safe_text(one.source)}: {safe_text(one.message)}" for one in cluster.warnings]
+
+
+def counts(capacity: Capacity, jobs: Jobs) -> dict[str, int | None]:
+    """The same totals for machines; None where the scheduler tells of no nodes."""
+    return {
+        "cores_installed": capacity.installed,
+        "cores_in_use": capacity.in_use,
+        "cores_free": capacity.free,
+        "gpus_installed": capacity.gpus,
+        "gpus_free": capacity.gpus_free,
+        "jobs_running": jobs.running,
+        "jobs_queued": jobs.queued,
+        "jobs_held": jobs.held,
+        "jobs_suspended": jobs.suspended,
+    }
+
+
+def about(cluster: Cluster, health: Health, now: float) -> dict[str, Any]:
+    """A cluster, its state and age for machines; times unix seconds, None before the first report."""
+    return {
+        "cluster": cluster.name,
+        "title": cluster.title,
+        "scheduler": cluster.scheduler,
+        "demo": cluster.demo,
+        "state": health.state.value,
+        "taken_at": cluster.taken_at,
+        "age_seconds": None if cluster.taken_at is None else round(max(0.0, now - cluster.taken_at), 1),
+    }
+
+
+def clusters_table(clusters: Sequence[Counted], now: float) -> Table:
+    """One line a cluster; the footer sums up those that answer."""
+    columns = (
+        Column("cluster", "CLUSTER", 24),
+        Column("state", "STATE"),
+        Column("cores_free", "FREE", right=True),
+        Column("cores_in_use", "IN USE", right=True),
+        Column("cores_installed", "CORES", right=True),
+        Column("jobs_running", "RUNNING", right=True),
+        Column("jobs_queued", "QUEUED", right=True),
+        Column("jobs_held", "HELD", right=True),
+        Column("age_seconds", "DATA OLD", right=True, show=lambda age: _plain(duration(age))),
+        Column("scheduler", "SCHEDULER", 24),
+    )
+    rows = []
+    for cluster, health, capacity, jobs in clusters:
+        known = about(cluster, health, now) | (counts(capacity, jobs) if capacity and jobs else {})
+        rows.append(tuple(known.get(column.key) for column in columns))
+    return Table("clusters", columns, rows, _plain(_together(clusters)))
+
+
+def _together(clusters: Sequence[Counted]) -> str:
+    answering = [(capacity, jobs) for _, health, capacity, jobs in clusters if capacity and jobs and not health.stale]
+    if not answering:
+        return "No cluster answers now."
+    missing = [cluster.title for cluster, health, _, _ in clusters if health.stale]
+    return "".join(together(answering, missing))
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """That there is none of that name, and which there are."""
+    listed = ", ".join(known)
+    return _plain(
+        f"No {kind} is named “{name[:80]}”. " + (f"There are: {listed}." if listed else "There are none yet.")
+    )
+
+
+def _plain(text: str) -> str:
+    return safe_text(text.replace(NBSP, " "))
