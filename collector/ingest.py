@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from agent.report import Job, Node, Queue, Report
 from agent.states import HOLDS_CORES, IS_PENDING, JobState
+from collector.rows import array_totals
 from collector.schema import OPEN
 
 Named = TypeVar("Named", Node, Queue)
@@ -80,6 +81,8 @@ class Known:
     ended: dict[str, KnownJob] = field(default_factory=dict)
     nodes: dict[str, KnownRecord[Node]] = field(default_factory=dict)
     queues: dict[str, KnownRecord[Queue]] = field(default_factory=dict)
+    arrays: dict[str, int] = field(default_factory=dict)
+    """Sizes of the arrays that the last report listed, and of those that the next one lists, by number."""
 
 
 @dataclass(slots=True)
@@ -109,6 +112,9 @@ class Changes:
     jobs: list[JobChange] = field(default_factory=list)
     nodes: RecordChanges[Node] = field(default_factory=RecordChanges)
     queues: RecordChanges[Queue] = field(default_factory=RecordChanges)
+    new_arrays: dict[str, int] = field(default_factory=dict)
+    """Number -> size, of arrays the store does not have."""
+    resized_arrays: dict[str, int] = field(default_factory=dict)
     dirty_since: int = OPEN
     """Usage from this second on is no longer what was known; OPEN if none is."""
 
@@ -116,6 +122,11 @@ class Changes:
 def unknown_ids(known: Known, report: Report) -> list[str]:
     """Native ids in the report that `known` does not hold: the store looks them up among the ended."""
     return [job.id for job in report.jobs if job.id not in known.jobs and job.id not in known.ended]
+
+
+def unknown_arrays(known: Known, report: Report) -> list[str]:
+    """Numbers of the arrays in the report that `known` does not hold: the store looks them up."""
+    return [number for number in array_totals(report.arrays) if number not in known.arrays]
 
 
 def changes(known: Known, report: Report) -> Changes:
@@ -132,6 +143,11 @@ def changes(known: Known, report: Report) -> Changes:
         result.dirty_since = min(result.dirty_since, result.at)
     uncounted = [replace(queue, jobs={}) for queue in report.queues]  # counts are counted from jobs, not kept
     result.queues = _record_changes(known.queues, uncounted, "queues" in report.partial, _limits)
+    for number, total in array_totals(report.arrays).items():
+        if number not in known.arrays:
+            result.new_arrays[number] = total
+        elif known.arrays[number] != total:
+            result.resized_arrays[number] = total
     return result
 
 

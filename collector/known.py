@@ -11,11 +11,23 @@ from sqlalchemy import Connection, select
 
 from agent.report import Report
 from collector.ingest import Changes, Known, KnownJob, KnownRecord, Named, RecordChanges, Span
-from collector.rows import job_record, node_record, queue_record, split_id
-from collector.schema import JOB_STATES, OPEN, cluster, job, job_live, job_span, node, node_span, queue, queue_span
+from collector.rows import array_totals, job_record, node_record, queue_record, split_id
+from collector.schema import (
+    JOB_STATES,
+    OPEN,
+    cluster,
+    job,
+    job_array,
+    job_live,
+    job_span,
+    node,
+    node_span,
+    queue,
+    queue_span,
+)
 
 _LOOKUP = 500
-"""Native ids per look-up: well under SQLite's limit of variables."""
+"""Native ids, or numbers of arrays, per look-up: well under SQLite's limit of variables."""
 
 WHOLE_JOB = select(job, job_live.c.comment, job_live.c.estimated_start_at).outerjoin(job_live)
 """All that job_record needs."""
@@ -63,8 +75,18 @@ def load_ended(
     return {native_id: one for native_id, one in found.items() if native_id in wanted}
 
 
+def load_arrays(connection: Connection, cluster_id: int, numbers: Sequence[str]) -> dict[str, int]:
+    """The sizes of those of these arrays that the store has."""
+    found: dict[str, int] = {}
+    for start in range(0, len(numbers), _LOOKUP):
+        some = job_array.c.number.in_(numbers[start : start + _LOOKUP])
+        rows = select(job_array.c.number, job_array.c.total).where(job_array.c.cluster_id == cluster_id, some)
+        found.update((row.number, row.total) for row in connection.execute(rows))
+    return found
+
+
 def keep(known: Known, report: Report, change: Changes, inserted: Sequence[int]) -> None:
-    """Bring the jobs of `known` into step with a committed change; `inserted` are the new rows' ids in order."""
+    """Bring the jobs and arrays of `known` into step with a committed change; `inserted` are the new rows' ids in order."""
     known.taken_at = report.taken_at
     ids = iter(inserted)
     for one in change.jobs:
@@ -82,6 +104,7 @@ def keep(known: Known, report: Report, change: Changes, inserted: Sequence[int])
             known.ended[one.job.id] = kept
     listed = {record.id for record in report.jobs}
     known.ended = {native_id: one for native_id, one in known.ended.items() if native_id in listed}
+    known.arrays = array_totals(report.arrays)
 
 
 def keep_records(

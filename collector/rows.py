@@ -1,4 +1,4 @@
-"""Records <-> rows: how a Job, Node or Queue lies in the store's columns. Pure.
+"""Records <-> rows: how a Job, Node, Queue or Reservation lies in the store's columns. Pure.
 
 Users, groups, accounts, projects, queues, servers and the nodes of jobs are interned in `word`; the
 caller brings the lookup from text to id, and from id to text.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import RowMapping
 
-from agent.report import Job, Node, Queue
+from agent.report import Array, Job, Node, Queue, Reservation
 from agent.states import JobState
 from collector.schema import JOB_STATES, NODE_STATES
 
@@ -186,9 +187,27 @@ def node_record(row: RowMapping) -> Node:
 
 def queue_row(queue: Queue) -> Row:
     """All columns of `queue` but id, cluster_id and gone_at."""
-    return {name: getattr(queue, name) for name in _QUEUE_AS_IS}
+    row: Row = {name: getattr(queue, name) for name in _QUEUE_AS_IS}
+    row["limits"] = json.dumps(queue.limits, ensure_ascii=False) if queue.limits else None
+    return row
 
 
 def queue_record(row: RowMapping) -> Queue:
     """The Queue that a row of `queue` was made from; its counters are not kept."""
-    return Queue(**{name: row[name] for name in _QUEUE_AS_IS})
+    limits = json.loads(row["limits"]) if row["limits"] else {}
+    return Queue(limits=limits, **{name: row[name] for name in _QUEUE_AS_IS})
+
+
+def array_totals(arrays: Iterable[Array]) -> dict[str, int]:
+    """Number -> how many subjobs, of the arrays that tell; of several of one number the first counts."""
+    totals: dict[str, int] = {}
+    for array in arrays:
+        if array.total is not None:
+            totals.setdefault(split_id(array.id)[0], array.total)
+    return totals
+
+
+def reservations_text(reservations: Iterable[Reservation]) -> str | None:
+    """`cluster.reservations`; None for none."""
+    rows = [asdict(one) for one in reservations]
+    return json.dumps(rows, ensure_ascii=False) if rows else None

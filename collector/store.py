@@ -17,14 +17,14 @@ from agent.report import Report
 from agent.states import IS_PENDING, JobState
 from collector.buckets import compute, dirty_hours, mark_dirty
 from collector.database import lock_for_writing, migrate, open_engine
-from collector.ingest import Changes, Known, changes, unknown_ids
-from collector.known import keep, keep_records, load_ended, load_known
+from collector.ingest import Changes, Known, changes, unknown_arrays, unknown_ids
+from collector.known import keep, keep_records, load_arrays, load_ended, load_known
 from collector.rollup import hour_of
-from collector.rows import Row, job_words
+from collector.rows import Row, job_words, reservations_text
 from collector.schema import cluster, poll
 from collector.settings import Settings
 from collector.words import Words
-from collector.write import write_jobs, write_nodes, write_queues
+from collector.write import write_arrays, write_jobs, write_nodes, write_queues
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,11 @@ class Store:
                 number += 1
                 texts = self._words.texts
                 known.ended.update(load_ended(connection, cluster_id, unknown_ids(known, report), texts))
+                known.arrays.update(load_arrays(connection, cluster_id, unknown_arrays(known, report)))
                 change = changes(known, report)
                 self._words.intern(connection, (text for one in change.jobs for text in job_words(one.job)))
                 inserted = write_jobs(connection, cluster_id, change.jobs, self._words)
+                write_arrays(connection, cluster_id, change)
                 new_nodes = write_nodes(connection, cluster_id, change.nodes, change.at)
                 new_queues = write_queues(connection, cluster_id, change.queues, change.at)
                 since_last = change.at if known.taken_at is None else int(known.taken_at)
@@ -214,6 +216,7 @@ def _note_poll(
             scheduler_server=report.scheduler.server,
             warnings=_json([{"source": w.source, "message": w.message} for w in report.warnings]),
             partial=_json(list(report.partial)),
+            reservations=reservations_text(report.reservations),
         )
     connection.execute(update(cluster).where(cluster.c.id == cluster_id).values(**row))
 

@@ -1,4 +1,4 @@
-"""Changes -> rows: the statements that write jobs, nodes and queues inside store.py's transaction.
+"""Changes -> rows: the statements that write jobs, arrays, nodes and queues inside store.py's transaction.
 
 Which rows change is decided in ingest.py, how a record lies in columns in rows.py.
 """
@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Column, Connection, Table, bindparam, delete, insert, select, update
 
 from agent.report import Job, Node, Queue
-from collector.ingest import JobChange, Named, RecordChanges
+from collector.ingest import Changes, JobChange, Named, RecordChanges
 from collector.rows import JOB_STATE_NUMBER, NODE_STATE_NUMBER, Row, job_row, node_row, queue_row
-from collector.schema import OPEN, job, job_live, job_span, node, node_span, queue, queue_span
+from collector.schema import OPEN, job, job_array, job_live, job_span, node, node_span, queue, queue_span
 from collector.words import Words
 
 Closed = tuple[int, int, int]
@@ -98,6 +98,19 @@ def _write_spans(connection: Connection, jobs: Iterable[tuple[int, JobChange]], 
                 }
             )
     _turn_spans(connection, job_span, closed, opened)
+
+
+def write_arrays(connection: Connection, cluster_id: int, change: Changes) -> None:
+    """Insert the sizes of new arrays, and correct those that were told otherwise before."""
+    if change.new_arrays:
+        rows = [
+            {"cluster_id": cluster_id, "number": number, "total": total} for number, total in change.new_arrays.items()
+        ]
+        connection.execute(insert(job_array), rows)
+    if change.resized_arrays:
+        same = (job_array.c.cluster_id == cluster_id) & (job_array.c.number == bindparam("row_number"))
+        sizes = [{"row_number": number, "total": total} for number, total in change.resized_arrays.items()]
+        connection.execute(update(job_array).where(same).values(total=bindparam("total")), sizes)
 
 
 def write_nodes(connection: Connection, cluster_id: int, nodes: RecordChanges[Node], at: int) -> list[int]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from agent.report import Node, Queue
+from agent.report import Array, Node, Queue
 from agent.states import JobState, NodeState
-from collector.ingest import Changes, Known, KnownJob, KnownRecord, Span, changes
+from collector.ingest import Changes, Known, KnownJob, KnownRecord, Span, changes, unknown_arrays
 from collector.schema import OPEN
 from tests.collector.reports import T0, a_job, a_report, as_running
 
@@ -226,3 +226,26 @@ def test_a_node_turns_only_when_state_or_size_does() -> None:
 def test_queue_counters_are_not_kept() -> None:
     queue = Queue("batch", "execution", True, True, jobs={"queued": 3})
     assert changes(Known(), a_report(T0, queues=[queue])).queues.new == [replace(queue, jobs={})]
+
+
+def test_a_changed_limit_is_written_and_turns_no_span() -> None:
+    queue = Queue("batch", "execution", True, True, limits={"max_run": "[u:bob=3]", "max_queued": "[u:bob=9]"})
+    known = Known(taken_at=T0, queues={"batch": KnownRecord(1, queue, T0)})
+    other = replace(queue, limits={"max_run": "[u:bob=4]"})
+    ((_, record, turned),) = the_change(known, queues=[other]).queues.changed
+    assert (record, turned) == (other, False)
+    again = replace(queue, limits=dict(reversed(queue.limits.items())))
+    assert the_change(known, queues=[again]).queues.changed == []
+
+
+def test_the_size_of_an_array_is_written_once_and_when_it_differs() -> None:
+    known = Known(taken_at=T0, arrays={"1[]": 40, "2[]": 50})
+    arrays = [
+        Array("1[].pbs01", "B", total=40),
+        Array("2[].pbs01", "B", total=51),
+        Array("3[].pbs01", "Q", total=7),
+        Array("4[].pbs01", "Q"),
+    ]
+    change = the_change(known, arrays=arrays)
+    assert (change.new_arrays, change.resized_arrays) == ({"3[]": 7}, {"2[]": 51})
+    assert unknown_arrays(known, a_report(T0 + 60, arrays=arrays)) == ["3[]"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, insert, select
 
-from agent.report import Job, Node, Queue
+from agent.report import Array, Job, Node, Queue, Reservation
 from agent.states import NodeState
 from collector.known import WHOLE_JOB
 from collector.rows import (
+    array_totals,
     hosts_record,
     hosts_text,
     job_record,
@@ -23,6 +25,7 @@ from collector.rows import (
     node_row,
     queue_record,
     queue_row,
+    reservations_text,
     split_id,
 )
 from collector.schema import job, job_live, metadata, node, queue
@@ -55,7 +58,7 @@ def test_a_job_comes_back(record: Job) -> None:
 
 def test_a_node_and_a_queue_come_back() -> None:
     record = Node("n1", NodeState.DOWN, "down,offline", 16, 3, 2, 1, 2**37, 5, 0.25, ("1", "2"), ("ib",), "DIMM")
-    limits = Queue("batch", "execution", True, None, 50, 3600)
+    limits = Queue("batch", "execution", True, None, 50, 3600, {}, {"max_run": "[u:Zoë=3], [g:<b>=1]"})
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         metadata.create_all(connection)
@@ -64,6 +67,37 @@ def test_a_node_and_a_queue_come_back() -> None:
         assert node_record(connection.execute(select(node)).mappings().one()) == record
         assert queue_record(connection.execute(select(queue)).mappings().one()) == limits
     engine.dispose()
+
+
+def test_a_queue_without_limits_has_none_in_its_row() -> None:
+    assert queue_row(Queue("batch", "execution"))["limits"] is None
+
+
+def test_reservations_are_rows_of_json() -> None:
+    assert reservations_text(()) is None
+    text = reservations_text((Reservation("R1.pbs01", "Übung", "grace", "running", None, 5, 9, ("n1", "n2"), 48),))
+    assert json.loads(text or "") == [
+        {
+            "id": "R1.pbs01",
+            "name": "Übung",
+            "owner": "grace",
+            "state": "running",
+            "queue": None,
+            "starts_at": 5,
+            "ends_at": 9,
+            "nodes": ["n1", "n2"],
+            "cores": 48,
+            "comment": None,
+        }
+    ]
+
+
+def test_arrays_are_known_by_the_number_their_jobs_name() -> None:
+    arrays = [Array("80[].pbs01", "B", total=50), Array("80[].other", "B", total=9), Array("81", "Q", total=0)]
+    assert array_totals([*arrays, Array("82[].pbs01", "B")]) == {"80[]": 50, "81": 0}
+    task = a_job(80, id="80[4].pbs01", array_id="80[].pbs01")
+    texts = {text: number for number, text in enumerate(job_words(task))}
+    assert job_row(task, 0, None, False, texts.__getitem__)["array_number"] == "80[]"
 
 
 @given(st.dictionaries(st.integers(1, 300), st.integers(0, 128), max_size=60))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
-from agent.report import Job, Node, Report
+from agent.report import Array, Job, Node, Queue, Report, Reservation
 from agent.states import JobState, NodeState
 from collector.database import open_engine
 from collector.errors import StoreBusy, StoreTooNew
@@ -27,11 +28,13 @@ from collector.schema import (
     cluster,
     dirty_hour,
     job,
+    job_array,
     job_live,
     job_span,
     metadata,
     node_span,
     poll,
+    queue,
     usage_day,
     usage_hour,
     word,
@@ -121,6 +124,65 @@ def test_what_is_said_of_a_job_goes_when_it_ends(url: str) -> None:
             store = opened(url)
     put(store, a_report(T0 + 420, []))
     assert table_rows(engine, job_live) == []
+    store.close()
+    engine.dispose()
+
+
+def test_sizes_of_arrays_are_kept_and_only_those_of_listed_ones_are_known(url: str) -> None:
+    def size_of(number: int, total: int | None) -> Array:
+        return Array(f"{number}[].pbs01", "B", total=total)
+
+    store = opened(url, "c", "other")
+    put(store, a_report(T0 + 60, arrays=[size_of(number, 10 * number) for number in range(1, 1201)]))
+    put(store, a_report(T0 + 120, arrays=[size_of(7, 71), size_of(8, 80), size_of(9, None)]))
+    assert store._known[1].arrays == {"7[]": 71, "8[]": 80}
+    store.close()
+    store = opened(url, "c", "other")
+    put(store, a_report(T0 + 180, arrays=[size_of(1, 10), size_of(8, 88), size_of(1201, 3)]))
+    assert store._known[1].arrays == {"1[]": 10, "8[]": 88, "1201[]": 3}
+    later = a_report(T0 + 180, arrays=[size_of(1, 5)])
+    store.store_report(2, later, PollTimes(later.taken_at, 0.5))
+    engine = reading(url)
+    expected = {**{f"{number}[]": 10 * number for number in range(1, 1201)}, "7[]": 71, "8[]": 88, "1201[]": 3}
+    rows = table_rows(engine, job_array)
+    assert {row["number"]: row["total"] for row in rows if row["cluster_id"] == 1} == expected
+    assert [row for row in rows if row["cluster_id"] == 2] == [{"cluster_id": 2, "number": "1[]", "total": 5}]
+    store.close()
+    engine.dispose()
+
+
+def test_reservations_are_those_of_the_newest_report(url: str) -> None:
+    course = Reservation("R1.pbs01", "course", "grace", "confirmed", "R1", T0 + 900, T0 + 1800, ("n1",), 16)
+    store = opened(url)
+    engine = reading(url)
+    for at, told, stored in [
+        (60, (course,), [("R1.pbs01", "confirmed")]),
+        (120, (replace(course, state="running"),), [("R1.pbs01", "running")]),
+        (60, (), [("R1.pbs01", "running")]),  # an older report
+        (180, (), []),
+    ]:
+        put(store, a_report(T0 + at, reservations=told))
+        (row,) = table_rows(engine, cluster)
+        assert (row["reservations"] is None) == (stored == [])
+        assert [(one["id"], one["state"]) for one in json.loads(row["reservations"] or "[]")] == stored
+    store.close()
+    engine.dispose()
+
+
+def test_limits_of_a_queue_come_back_after_a_restart(url: str) -> None:
+    told = Queue("batch", "execution", True, True, limits={"max_run": "[u:bob=3]", "resources_max.ncpus": "48"})
+    store = opened(url)
+    put(store, a_report(T0 + 60, queues=[told]))
+    store.close()
+    store = opened(url)
+    put(store, a_report(T0 + 120, queues=[told]))
+    assert store._known[1].queues["batch"].record == told
+    engine = reading(url)
+    (row,) = table_rows(engine, queue)
+    assert json.loads(row["limits"]) == told.limits
+    put(store, a_report(T0 + 180, queues=[replace(told, limits={})]))
+    (row,) = table_rows(engine, queue)
+    assert row["limits"] is None
     store.close()
     engine.dispose()
 

@@ -1,0 +1,118 @@
+"""A store that an earlier version wrote goes on with this one, with all its rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from agent.report import Array, Queue, Report
+from agent.states import JobState
+from collector.database import _config, migrate, open_engine
+from collector.schema import job, job_array, job_span, metadata, queue, queue_span
+from collector.store import PollTimes, Store
+from tests.collector.reports import T0, a_job, a_report, jobs_at, reading, table_rows
+
+DUMP = Path(__file__).with_name("store-0001.sql")
+"""A store as version 0001 of the schema wrote it: six reports, with an array, a node that went, usage and spans."""
+LAST = 1_795_413_091
+"""When its newest report was taken."""
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    connection = sqlite3.connect(tmp_path / "store.sqlite")
+    connection.executescript(DUMP.read_text(encoding="utf-8"))
+    connection.close()
+    return f"sqlite:///{tmp_path}/store.sqlite"
+
+
+def contents(url: str) -> dict[str, list[dict[str, Any]]]:
+    """Table -> its rows, whatever columns it has."""
+    engine = reading(url)
+    with engine.connect() as connection:
+        tables = connection.execute(text("select name from sqlite_master where type = 'table'")).scalars().all()
+        found = {
+            name: [dict(row) for row in connection.execute(text(f'select * from "{name}"')).mappings()]
+            for name in tables
+        }
+    engine.dispose()
+    return found
+
+
+def made(url: str) -> list[Any]:
+    """What the tables and indexes of a store are, in the database's own words."""
+    engine = reading(url)
+    with engine.connect() as connection:
+        rows = connection.execute(text("select type, name, sql from sqlite_master order by type, name")).all()
+    engine.dispose()
+    return [tuple(row) for row in rows]
+
+
+def test_the_first_migration_makes_what_it_made_when_it_was_released(url: str, tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/new.sqlite")
+    command.upgrade(_config(engine), "0001")
+    engine.dispose()
+    assert made(f"sqlite:///{tmp_path}/new.sqlite") == made(url)
+
+
+def test_every_row_is_kept(url: str) -> None:
+    before = contents(url)
+    assert sum(len(rows) for name, rows in before.items() if rows) > 100
+    engine = open_engine(url)
+    assert migrate(engine) == ("0001", "0002")
+    assert migrate(engine) == ("0002", "0002")
+    engine.dispose()
+    after = contents(url)
+    new = {"cluster": {"reservations": None}, "queue": {"limits": None}}
+    for name, rows in before.items():
+        if name != "alembic_version":
+            assert after.pop(name) == [{**row, **new.get(name, {})} for row in rows], name
+    assert after == {"alembic_version": [{"version_num": "0002"}], "job_array": []}
+
+
+def test_it_has_this_version_s_schema(url: str) -> None:
+    Store(url).close()
+    engine, declared = open_engine(url), open_engine("sqlite:///:memory:")
+    without_rowid = text("select name from sqlite_master where sql like '%WITHOUT ROWID%' order by name")
+    with engine.connect() as connection, declared.begin() as other:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        metadata.create_all(other)
+        assert connection.execute(without_rowid).all() == other.execute(without_rowid).all()
+    engine.dispose()
+    declared.dispose()
+
+
+def test_it_goes_on_where_it_was(url: str) -> None:
+    task = a_job(900, id="900[1].pbs01", array_id="900[].pbs01", array_index="1", user="d", submitted_at=T0)
+    running = replace(task, state=JobState.RUNNING, started_at=LAST + 10, hosts={"n1": 4})
+    report: Report = a_report(
+        LAST + 60,
+        [running],
+        arrays=[Array("900[].pbs01", "B", total=40)],
+        queues=[
+            Queue("short", "execution", True, True, 50, 3600, limits={"resources_max.walltime": "01:00:00"}),
+            Queue("long", "execution", True, False),
+        ],
+    )
+    store = Store(url)
+    assert store.latest(1) == (6, float(LAST))
+    assert store.store_report(1, report, PollTimes(report.taken_at, 0.5)).report == 7
+    store.close()
+    engine = reading(url)
+    assert jobs_at(engine, LAST + 60) == {"900[1].pbs01": JobState.RUNNING}
+    (row,) = (row for row in table_rows(engine, job) if row["number"] == "900[1]")
+    assert row["id"] == 3, "the row that was there"
+    assert len([one for one in table_rows(engine, job_span) if one["job_id"] == 3]) == 2
+    assert table_rows(engine, job_array) == [{"cluster_id": 1, "number": "900[]", "total": 40}]
+    limits = {row["name"]: row["limits"] for row in table_rows(engine, queue)}
+    assert limits == {"short": '{"resources_max.walltime": "01:00:00"}', "long": None}
+    assert len(table_rows(engine, queue_span)) == 2, "what limits a queue is new to the store, not to the queue"
+    engine.dispose()
