@@ -59,12 +59,16 @@ def together(parts: Sequence[tuple[Capacity, Jobs]], left_out: Sequence[str]) ->
     installed = sum(capacity.installed or 0 for capacity, _ in parts)
     running = sum(jobs.running for _, jobs in parts)
     queued = sum(jobs.queued for _, jobs in parts)
-    where = "Together: " if not left_out else f"Without {_and(left_out)}: "
     return (
-        where,
+        where(left_out),
         f"{plural(free, 'core')} free",
         (f" of {number(installed)}, {plural(running, 'job')} running, {number(queued)} queued."),
     )
+
+
+def where(left_out: Sequence[str]) -> str:
+    """What stands before totals over clusters: which ones are not in them."""
+    return "Together: " if not left_out else f"Without {_and(left_out)}: "
 
 
 def _and(words: Sequence[str]) -> str:
