@@ -1,8 +1,6 @@
-"""What does not run: the jobs that wait with what is said of why, and the reservations they wait beside."""
+"""What does not run: the jobs that wait, with what is said of why."""
 
 from __future__ import annotations
-
-import json
 
 import pandas as pd
 from sqlalchemy import Engine, func, select
@@ -17,7 +15,6 @@ from webstat.data.queries.now import NO_GROUP
 _WAITING = [
     JOB_STATES.index(state) for state in (JobState.QUEUED, JobState.HELD, JobState.WAITING, JobState.TRANSITING)
 ]
-_TIMES = ("submitted_at", "eligible_at", "estimated_start_at")
 
 
 def load_waiting(engine: Engine, cluster_id: int) -> pd.DataFrame:
@@ -61,30 +58,3 @@ def load_waiting(engine: Engine, cluster_id: int) -> pd.DataFrame:
     )
     frame["id"] = pd.Series(map(join_id, frame["id"], frame.pop("server")), dtype="str", index=frame.index)
     return with_words(frame, JOB_STATES)
-
-
-def load_reservations(engine: Engine, cluster_id: int) -> pd.DataFrame:
-    """The reservations of the cluster's newest report, in the scheduler's order.
-
-    id str, name str, owner str, state str, queue object (str or None), starts_at float64, ends_at float64 (NaN where
-    not told), nodes object (list of node names), cores float64, comment object (str or None).
-    """
-    row = read_frame(
-        engine,
-        select(schema.cluster.c.reservations).where(schema.cluster.c.id == cluster_id),
-        {"reservations": "object"},
-    )
-    told = row["reservations"].iloc[0] if len(row) else None
-    records = json.loads(told) if told else []
-    dtypes = {
-        **dict.fromkeys(("id", "name", "owner", "state"), "str"),
-        "queue": "object",
-        "starts_at": "float64",
-        "ends_at": "float64",
-        "nodes": "object",
-        "cores": "float64",
-        "comment": "object",
-    }
-    return pd.DataFrame(
-        {name: pd.Series([one.get(name) for one in records], dtype=dtype) for name, dtype in dtypes.items()}
-    )
