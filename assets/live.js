@@ -4,9 +4,10 @@
   "use strict";
   const ws = window.webstat;
   const STALE = 12000; // milliseconds of silence until this tab asks by itself
-  const HERD = 150; // milliseconds over which the tabs of all viewers spread their questions
+  const HERD = 15; // milliseconds that each other viewer adds to the time over which all spread their questions
 
   const news = {};
+  let viewers = 1;
   let heard = Date.now();
   let open = null;
   let state = "";
@@ -28,12 +29,13 @@
     if (failed && justDrawn) return;
     if (!failed && (text === sent || Object.keys(stamps).every((name) => stamps[name] === ws.shown[name]))) return;
     sent = text;
-    setTimeout(() => set("news", { data: { ...stamps, at: Date.now() } }), Math.random() * HERD);
+    setTimeout(() => set("news", { data: { ...stamps, at: Date.now() } }), Math.random() * Math.min(2000, HERD * (viewers - 1)));
   }
 
   function hear(message) {
     open = message.open;
     if (message.open) heard = Date.now();
+    viewers = message.viewers || viewers;
     if (message.now) ws.skew = message.now - Date.now() / 1000;
     Object.assign(news, message.news);
     judge();

@@ -109,6 +109,7 @@
   window.dash_clientside.webstat = {
     viewer(clicks) {
       if (clicks) ws.next();
+      mark(ws.stored("me") || "");
       const button = document.getElementById("theme");
       if (button) {
         button.setAttribute("aria-label", "Theme: " + ws.choice() + ". Change");
@@ -170,6 +171,15 @@
       return say(answers);
     },
   };
+
+  /* What is mine is marked by a rule, which no drawing removes. */
+  const mine = new CSSStyleSheet();
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, mine];
+
+  function mark(name) {
+    const which = '[data-user="' + CSS.escape(name) + '"]';
+    mine.replaceSync(name ? which + "{font-weight:600}" + which + '::after{content:" (you)"}' : "");
+  }
 
   /* What the server must know of this browser. */
   ws.viewer = () => ({

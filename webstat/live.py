@@ -109,7 +109,7 @@ class Hub:
     @contextlib.contextmanager
     def viewer(self) -> Any:
         """A browser that listens; it is told the last news of every cluster first."""
-        viewer = Viewer(self._news)
+        viewer = Viewer(self._news, lambda: len(self._viewers))
         self._viewers.add(viewer)
         try:
             yield viewer
@@ -120,7 +120,8 @@ class Hub:
 class Viewer:
     """One browser's unread news; older news of a cluster gives way to newer."""
 
-    def __init__(self, news: Mapping[str, dict[str, Any]]) -> None:
+    def __init__(self, news: Mapping[str, dict[str, Any]], count: Callable[[], int]) -> None:
+        self._count = count
         self._unread: News = dict(news)
         self._arrived = asyncio.Event()
         self._arrived.set()
@@ -137,4 +138,4 @@ class Viewer:
                 await asyncio.wait_for(self._arrived.wait(), PING_SECONDS)
             self._arrived.clear()
             unread, self._unread = self._unread, {}
-            yield json.dumps({"now": time.time(), "news": unread})
+            yield json.dumps({"now": time.time(), "news": unread, "viewers": self._count()})

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 FRAME = (ids.BAR, ids.FRESHNESS, ids.DEMO, ids.TABS, ids.FOOTER)
-"""What stands around the page, in the order of _frame()."""
+"""What stands around the page, in the order of _framed()."""
 
 REGIONS = (ids.PAGE, ids.PANEL)
 """What is drawn by its parts: the page, and the panel of the job or node that the address names."""
@@ -116,7 +116,7 @@ class Artist:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._bodies = Memory(64)
+        self._drawings = Memory(128)
 
     def draw(self, connected: bool, address: str, viewer: dict[str, str], drawn: dict[str, Any], now: float) -> Drawing:
         """What of the frame and the page is not on the screen yet, by what was `drawn` before.
@@ -125,26 +125,28 @@ class Artist:
         """
         path, _, search = address.partition("?")
         query = dict(parse_qsl(search, max_num_fields=64))
-        source, me = self._source, viewer.get("me") or None
+        source, found = self._source, find(path)
+        me = (viewer.get("me") or None) if found and found[0].personal else None
         view = View(source, source.clusters(), now, _theme(viewer), _zone(source, viewer), connected, path, query, me)
         seen = stamps(view.clusters, connected, now)
-        found = find(path)
         own = {name: seen[name] for name in (COLLECTOR, *_rests_on(found, view)) if name in seen}
         look = [path, view.theme, str(view.zone), me]
         if drawn.get("page") == [own, *look, search] and drawn.get("clusters") == seen:
             return Drawing()
         drawing = Drawing(drawn={**drawn, "page": [own, *look, search], "clusters": seen})
         assert drawing.drawn is not None
-        frame = _frame(view, found[0].entry if found else "")
-        drawing.drawn["frame"] = [fingerprint(one) for one in frame]
+        entry = found[0].entry if found else ""
+        moment = int(now // SHARED_SECONDS)
+        frame, drawing.drawn["frame"] = self._drawings.get(
+            (entry, *seen.items(), *look[1:3], moment), lambda: _framed(view, entry)
+        )
         before = drawn.get("frame") or [None] * len(frame)
         drawing.frame = [
             None if old == new else one for one, old, new in zip(frame, before, drawing.drawn["frame"], strict=True)
         ]
         if drawn.get("page") == [own, *look, search]:
             return drawing
-        key = (*own.items(), *look, search, int(now // SHARED_SECONDS))
-        body = self._bodies.get(key, lambda: _body(view, found))
+        body = self._drawings.get((*own.items(), *look, search, moment), lambda: _body(view, found))
         drawing.drawn["title"], drawing.drawn["outline"], drawing.drawn["marks"] = body.title, {}, {}
         for region, (children, taken) in body.regions.items():
             outline = [taken.frame, *(look if region == ids.PAGE else look[1:])]
@@ -162,8 +164,10 @@ def _body(view: View, found: Found | None) -> _Body:
     return _Body(title, {region: (body, take_apart(body, region)) for region, body in bodies.items()})
 
 
-def _frame(view: View, entry: str) -> list[Any]:
-    return [nav.bar(view, entry), nav.freshness(view), nav.demo(view), nav.tabs(view, entry), nav.footer(view)]
+def _framed(view: View, entry: str) -> tuple[list[Any], list[str]]:
+    """What stands around the page, and its fingerprints."""
+    frame = [nav.bar(view, entry), nav.freshness(view), nav.demo(view), nav.tabs(view, entry), nav.footer(view)]
+    return frame, [fingerprint(one) for one in frame]
 
 
 def _page(view: View, found: Found | None) -> tuple[list[Any], str]:

@@ -35,6 +35,12 @@ def foreign(text: str, limit: int = 24) -> html.Bdi:
     return html.Bdi(short) if short == text else html.Bdi(short, title=words.shorten(text, 300))
 
 
+def person(user: str, limit: int = 20) -> html.Bdi:
+    """A user's name; the browser marks it where it is its owner's."""
+    text = words.shorten(user, limit)
+    return html.Bdi(text or "(no name)", title=words.shorten(user, 300), **{"data-user": user})
+
+
 def clock(at: float, view: View) -> html.Time:
     """A moment as a clock time in the viewer's zone."""
     return html.Time(words.clock(at, view.zone, view.now), dateTime=words.iso(at), title=words.utc(at))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
+from sqlalchemy import Row
 
 from agent.report import Report
 from collector.settings import Settings
@@ -49,8 +50,8 @@ class Source:
         try:
             rows = now.load_clusters(self._engine)
         except StoreEmpty:
-            rows = None
-        known = {} if rows is None else {row.name: _cluster(row) for row in rows[rows["listed"]].itertuples()}
+            rows = ()
+        known = {row.name: _cluster(row) for row in rows if row.listed}
         if not self.settings.cluster:
             return tuple(known.values())
         default = self.settings.collector.period_seconds
@@ -134,32 +135,27 @@ class Source:
         return self._memory.get(("hues", by, today), make, keep=bool)
 
 
-def _cluster(row: object) -> Cluster:
-    def known(name: str) -> float | None:
-        value = getattr(row, name)
-        return None if pd.isna(value) else float(value)
+def _cluster(row: Row[Any]) -> Cluster:
+    def listed(text: str | None) -> list[Any]:
+        return list(json.loads(text)) if text else []
 
-    def listed(name: str) -> list[object]:
-        value = getattr(row, name)
-        return list(json.loads(value)) if value else []
-
-    warnings = (w for w in listed("warnings") if isinstance(w, dict))
+    warnings = (w for w in listed(row.warnings) if isinstance(w, dict))
     return Cluster(
         name=row.name,
         title=row.title or row.name,
-        demo=bool(row.demo),
-        id=int(row.id),
-        period_seconds=int(row.period_seconds),
+        demo=row.demo,
+        id=row.id,
+        period_seconds=row.period_seconds,
         scheduler_kind=row.scheduler_kind,
         scheduler_version=row.scheduler_version,
-        report=int(row.report),
-        taken_at=known("taken_at"),
-        query_seconds=known("query_seconds"),
+        report=row.report,
+        taken_at=row.taken_at,
+        query_seconds=row.query_seconds,
         warnings=tuple(Warning(str(w.get("source", "")), str(w.get("message", ""))) for w in warnings),
-        partial=tuple(str(part) for part in listed("partial")),
-        failures=int(row.failures),
+        partial=tuple(str(part) for part in listed(row.partial)),
+        failures=row.failures,
         error_code=row.error_code,
         error=row.error,
-        attempted_at=known("attempted_at"),
-        next_poll_at=known("next_poll_at"),
+        attempted_at=row.attempted_at,
+        next_poll_at=row.next_poll_at,
     )

@@ -28,6 +28,8 @@ class Page:
     title: str
     entry: str
     layout: Callable[..., Any]
+    personal: bool = False
+    """Whether it shows something else to each viewer; what is only marked as theirs, the browser marks."""
 
     def match(self, path: str) -> dict[str, str] | None:
         """The words of a path that is this page's, else None."""
@@ -46,13 +48,13 @@ Found = tuple[Page, dict[str, str]]
 """A page, and the words that an address has for it."""
 
 PAGES = (
-    Page("/", "Overview", nav.OVERVIEW, overview.layout),
+    Page("/", "Overview", nav.OVERVIEW, overview.layout, personal=True),
     Page("/cluster/<cluster>", "<cluster>", nav.CLUSTERS, cluster.layout),
     Page("/free", "Free now", nav.FREE, free.layout),
     Page("/jobs", "Jobs", nav.JOBS, jobs.layout),
     Page("/job/<cluster>/<job>", "<job>", nav.JOBS, job.layout),
     Page("/node/<cluster>/<node>", "<node>", nav.CLUSTERS, node.layout),
-    Page("/user/<user>", "<user>", nav.JOBS, people.user_layout),
+    Page("/user/<user>", "<user>", nav.JOBS, people.user_layout, personal=True),
     Page("/group/<group>", "<group>", nav.JOBS, people.group_layout),
     Page("/health", "Health", nav.HEALTH, health.layout),
 )

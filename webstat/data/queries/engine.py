@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-from sqlalchemy import URL, Connection, Engine, Select, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -37,13 +37,18 @@ def open_store(url: str) -> Engine:
     return engine
 
 
-def read_frame(engine: Engine, query: Select[Any], dtypes: Mapping[str, str]) -> pd.DataFrame:
-    """The rows of a query as a frame; `dtypes` are the names and types of its columns in order.
+def read_rows(engine: Engine, query: Select[Any]) -> Sequence[Row[Any]]:
+    """The rows of a query.
 
     Raises StoreEmpty where the store or its tables are not there, StoreBroken where it cannot be read.
     """
     with _connected(engine) as connection:
-        rows = connection.execute(query).all()
+        return connection.execute(query).all()
+
+
+def read_frame(engine: Engine, query: Select[Any], dtypes: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of a query as a frame; `dtypes` are the names and types of its columns in order. Raises as read_rows()."""
+    rows = read_rows(engine, query)
     # Column by column: a frame made from rows guesses each type and is several times slower.
     columns = zip(*rows, strict=True) if rows else ((),) * len(dtypes)
     return pd.DataFrame(
