@@ -38,7 +38,17 @@ log = logging.getLogger(__name__)
 THREADS = 8
 FALLBACK_SECONDS = 10
 
-OWN_SCRIPTS = ("webstat.js", "address.js", "search.js", "keys.js", "jobs.js", "nodemap.js", "live.js")
+OWN_SCRIPTS = (
+    "webstat.js",
+    "address.js",
+    "search.js",
+    "keys.js",
+    "jobs-columns.js",
+    "jobs-tools.js",
+    "jobs.js",
+    "nodemap.js",
+    "live.js",
+)
 """In the order in which they are run."""
 
 INDEX = """<!doctype html>
