@@ -6,6 +6,7 @@ report is a gap (NaN); nothing is interpolated.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from webstat.health import LATE_AFTER
 STEP = 900
 """Seconds of one step of the last 24 hours."""
 
+SHORTEST_ZOOM = 60
+"""Seconds below which a zoom shows nothing."""
+
 Stretch = tuple[float, float]
 
 
@@ -29,6 +33,15 @@ def window(until: float, seconds: int = 86400, step: int = STEP) -> tuple[int, i
     """
     end = -int(-until // step) * step
     return end - seconds, end
+
+
+def zoom_in(text: str | None, since: int, until: float) -> Stretch | None:
+    """The part of [since, until) that `<from>-<to>` names (unix seconds); None for what names none worth drawing."""
+    found = re.fullmatch(r"(\d{1,12})-(\d{1,12})", text or "")
+    if not found:
+        return None
+    start, end = max(int(found[1]), since), min(int(found[2]), until)
+    return (start, end) if end - start >= SHORTEST_ZOOM else None
 
 
 def known_stretches(polls: pd.DataFrame, period: int, since: int, until: float, step: int = STEP) -> list[Stretch]:
@@ -145,3 +158,19 @@ def usable_series(
     if usable_now is not None:
         series[current & (total.index < until)] = float(usable_now)
     return series.where(series.isna(), np.fmax(series, total.fillna(0)))
+
+
+def hourly_frame(usage: Usage, usable: pd.Series, offset: int = 0) -> pd.DataFrame:
+    """Means per hour of what usage() and usable_series() have per step; the index is the hours' first second.
+
+    float64 columns named (kind, name), so that no holder is mistaken for a sum: ("holder", name) for each holder,
+    ("others", "") where some are folded, ("total", ""), ("usable", ""). `offset` is how far local time is ahead of
+    UTC, in seconds. Hours without any report are NaN.
+    """
+    columns: dict[tuple[str, str], pd.Series] = {("holder", str(name)): usage.holders[name] for name in usage.holders}
+    if usage.folded:
+        columns["others", ""] = usage.others
+    columns["total", ""] = usage.total
+    columns["usable", ""] = usable
+    frame = pd.DataFrame(columns)
+    return frame.groupby((frame.index + offset) // 3600 * 3600 - offset).mean()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from webstat.data.usage import Usage
+from webstat.data.usage import Stretch, Usage
 from webstat.figures.template import local, safe, template
 from webstat.identity import OTHERS, Shade, colour
 from webstat.theme import tokens
@@ -22,12 +22,14 @@ LABEL_PIXELS = 15
 
 @dataclass(frozen=True)
 class Label:
-    """A direct label: which band, where its middle is (pixels from the top of the plot)."""
+    """A direct label: which band, and where its middle is at the right edge (pixels from the top of the plot)."""
 
     holder: str | None
     """None is the band of others."""
     shade: Shade
     y: float
+    cores: float
+    """The band's mean there."""
 
 
 def runs(series: pd.Series) -> list[tuple[int, int]]:
@@ -52,11 +54,14 @@ def usage_figure(
     zone: tzinfo,
     shades: Mapping[str, Shade],
     revision: str,
+    zoom: Stretch | None = None,
+    me: str | None = None,
 ) -> dict[str, Any] | None:
     """Cores in use as bands, largest at the bottom, others on top; None where no core was in use, or no report came.
 
-    `usable` is the dotted line; `shades` has the shade of each column of `usage.holders`; a zoom is kept
-    as long as `revision` is the same. Local times are those of the zone at `until`: on the two days a
+    `usable` is the dotted line; `shades` has the shade of each column of `usage.holders`. Of a `zoom` only that
+    stretch is shown; what a viewer does to the axes is kept as long as it and `revision` are the same. The band of
+    `me` says so. `layout.meta` has the distance of the axis from UTC, for who reads the axis. Local times are those of the zone at `until`: on the two days a
     year when clocks change, the hours before the change are labelled an hour off.
     """
     segments = runs(usage.total)
@@ -81,7 +86,8 @@ def usage_figure(
         }
 
     bands: list[tuple[str, pd.Series, Shade]] = [
-        (safe(str(holder)), usage.holders[holder], shades[str(holder)]) for holder in usage.holders.columns
+        (safe(str(holder)) + (" (you)" if holder == me else ""), usage.holders[holder], shades[str(holder)])
+        for holder in usage.holders.columns
     ]
     if usage.folded:
         bands.append((f"{usage.folded} others", usage.others, OTHERS))
@@ -121,15 +127,17 @@ def usage_figure(
         "height": HEIGHT,
         "xaxis": {
             "type": "date",
-            # Not `range`, which would move on with the clock at each report.
+            # A `range` would move on with the clock at each report; it is given for a zoom only.
             "autorangeoptions": {"include": edges, "clipmin": edges[0], "clipmax": edges[1]},
             "tickformat": "%H:%M\n%a %-d %b",
             "hoverformat": "%a %H:%M",
             "tickangle": 0,
+            **({} if zoom is None else {"range": [local(at, offset) for at in zoom]}),
         },
         "yaxis": {"range": [0, round(top_of(usage, usable), 1)], "title": {"text": "cores in use"}, "tickformat": ",d"},
         "legend": {"traceorder": "reversed"},
-        "uirevision": revision,
+        "uirevision": revision if zoom is None else f"{revision} {zoom[0]:.0f}-{zoom[1]:.0f}",
+        "meta": {"offset": round(offset.utcoffset(None).total_seconds())},
         **_gaps(usage.total, segments, until, step, offset, theme),
     }
     return {"data": data, "layout": layout}
@@ -177,30 +185,38 @@ def _gaps(
     return {"shapes": shapes, "annotations": annotations}
 
 
-def local_zone(at: float, zone: tzinfo) -> tzinfo:
+def local_zone(at: float, zone: tzinfo) -> timezone:
     """The zone as a fixed distance from UTC, the one in force at `at`: a regular axis has no jumps."""
     return timezone(datetime.fromtimestamp(at, zone).utcoffset() or timedelta())
 
 
-def labels(usage: Usage, usable: pd.Series, shades: Mapping[str, Shade]) -> tuple[list[Label], float | None]:
-    """Direct labels of the bands at the right edge, pushed apart, and where the usable line ends (pixels)."""
-    segments = runs(usage.total)
-    if not segments:
+def labels(
+    usage: Usage, usable: pd.Series, shades: Mapping[str, Shade], until: float | None = None
+) -> tuple[list[Label], float | None]:
+    """Direct labels of the bands at the right edge, bottom first, and where the usable line ends (pixels).
+
+    The edge is the last step known, or the last known before `until`.
+    """
+    known = usage.total.notna().to_numpy()
+    if until is not None:
+        known = known & (usage.total.index < until)
+    if not known.any():
         return [], None
-    last = segments[-1][1] - 1
+    last = int(np.flatnonzero(known)[-1])
     scale = (HEIGHT - TOP - BOTTOM) / top_of(usage, usable)
 
     def pixels(cores: float) -> float:
         return HEIGHT - BOTTOM - cores * scale
 
-    result, below = [], 0.0
-    for holder in usage.holders.columns:
-        value = float(usage.holders[holder].iloc[last])
-        result.append(Label(str(holder), shades[str(holder)], pixels(below + value / 2)))
-        below += value
+    bands: list[tuple[str | None, Shade, float]] = [
+        (str(holder), shades[str(holder)], float(usage.holders[holder].iloc[last])) for holder in usage.holders.columns
+    ]
     if usage.folded:
-        value = float(usage.others.iloc[last])
-        result.append(Label(None, OTHERS, pixels(below + value / 2)))
+        bands.append((None, OTHERS, float(usage.others.iloc[last])))
+    result, below = [], 0.0
+    for holder, shade, cores in bands:
+        result.append(Label(holder, shade, pixels(below + cores / 2), cores))
+        below += cores
     line = usable.iloc[last]
     return result, None if np.isnan(line) else pixels(float(line))
 

@@ -130,3 +130,43 @@ def test_usable_cores_come_from_the_hours_and_end_with_now() -> None:
     assert found.iloc[8:12].isna().all()
     assert found.iloc[12:14].tolist() == [77.0] * 2
     assert found.iloc[14:].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1100-1500", (1100, 1500)),
+        ("100-1500", (1000, 1500)),
+        ("1100-99999", (1100, 2000)),
+        ("1100-1110", None),
+        ("1500-1100", None),
+        ("1-900", None),
+        ("3000-4000", None),
+        ("", None),
+        (None, None),
+        ("a-b", None),
+        ("1100", None),
+        ("1e3-2e3", None),
+        ("-5-1500", None),
+        ("1100-1500; drop", None),
+        ("9" * 40 + "-" + "9" * 41, None),
+    ],
+)
+def test_zooms_are_parts_of_what_is_shown(text: str | None, expected: tuple[int, int] | None) -> None:
+    assert usage.zoom_in(text, 1000, 2000) == expected
+
+
+@pytest.mark.parametrize(("offset", "hours"), [(0, 3), (1800, 2), (-3600, 3)])
+def test_hours_are_those_of_the_clock_on_the_wall(offset: int, hours: int) -> None:
+    step = usage.STEP
+    since = 1_800_000_000 // 3600 * 3600 + 1800
+    work = spans(("a", since, OPEN, 4), ("total", since + step, OPEN, 2), ("c", since, since + step, 1))
+    used = usage.usage(work, [(since, since + 6 * step)], since, since + 8 * step, named=2)
+    usable = pd.Series(10.0, index=used.total.index)
+    found = usage.hourly_frame(used, usable, offset)
+    assert list(found.columns) == [("holder", "a"), ("holder", "total"), ("others", ""), ("total", ""), ("usable", "")]
+    assert len(found) == hours
+    assert all((at + offset) % 3600 == 0 for at in found.index)
+    assert found["holder", "a"].dropna().unique().tolist() == [4.0]
+    assert found["usable", ""].tolist() == [10.0] * hours
+    assert found["total", ""].iloc[0] == pytest.approx((5 + 6) / 2 if offset != 1800 else (5 + 6 + 6 + 6) / 4)

@@ -36,7 +36,7 @@ def usable_of(usage: Usage, cores: float = 100.0) -> pd.Series:
     return pd.Series(cores, index=usage.total.index)
 
 
-def figure_of(usage: Usage, theme: str = "light", cores: float = 100.0) -> dict[str, Any] | None:
+def figure_of(usage: Usage, theme: str = "light", cores: float = 100.0, **options: Any) -> dict[str, Any] | None:
     return usage_figure(
         usage,
         usable_of(usage, cores),
@@ -45,6 +45,7 @@ def figure_of(usage: Usage, theme: str = "light", cores: float = 100.0) -> dict[
         zone=BERLIN,
         shades=shades(list(usage.holders.columns), {}),
         revision="c",
+        **options,
     )
 
 
@@ -134,6 +135,27 @@ def test_a_figure_is_plain_json_and_keeps_zooms() -> None:
     assert "range" not in figure["layout"]["xaxis"]
 
 
+def test_a_zoom_is_the_range_of_the_axis_and_a_revision_of_its_own() -> None:
+    usage = usage_of({"a": [5.0, 6.0, 7.0, 8.0]})
+    figure = figure_of(usage, zoom=(SINCE + 900, SINCE + 1800))
+    assert figure is not None
+    assert figure["layout"]["xaxis"]["range"] == ["2027-01-15 09:15:00", "2027-01-15 09:30:00"]
+    assert figure["layout"]["meta"] == {"offset": 3600}
+    whole = figure_of(usage)
+    assert whole is not None
+    assert whole["data"] == figure["data"]
+    other = figure_of(usage, zoom=(SINCE, SINCE + 1800))
+    assert other is not None
+    revisions = [one["layout"]["uirevision"] for one in (whole, figure, other)]
+    assert len(set(revisions)) == 3
+
+
+def test_the_viewers_own_band_says_so() -> None:
+    figure = figure_of(usage_of({"a": [5.0, 5.0], "b": [1.0, 1.0]}), me="b")
+    assert figure is not None
+    assert [trace["name"] for trace in figure["data"][:2]] == ["\u2068a\u2069", "\u2068b\u2069 (you)"]
+
+
 def test_local_time_is_that_of_the_end_on_the_day_clocks_change() -> None:
     change = 1_792_890_000  # Europe/Berlin goes from summer to winter time on this day
     zone = stack.local_zone(change + 86400, BERLIN)
@@ -150,6 +172,15 @@ def test_labels_stand_at_the_middle_of_their_bands() -> None:
         [bottom - 20 * scale, bottom - 50 * scale, bottom - 65 * scale]
     )
     assert line == pytest.approx(bottom - 100 * scale)
+    assert [label.cores for label in found] == [40, 20, 10]
+
+
+def test_labels_of_a_zoom_stand_where_it_ends() -> None:
+    usage = usage_of({"a": [10, NAN, 40], "b": [10, NAN, 20]}, others=[0, 0, 10], folded=2)
+    shown = shades(["a", "b"], {})
+    found, _ = labels(usage, usable_of(usage), shown, until=SINCE + 2 * STEP)
+    assert [label.cores for label in found] == [10, 10, 0], "the last that is known before its end"
+    assert labels(usage, usable_of(usage), shown, until=SINCE) == ([], None)
 
 
 @given(st.lists(st.floats(min_value=0, max_value=300), max_size=12))
