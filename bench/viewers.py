@@ -1,15 +1,17 @@
 """Many people watching at once: how long a drawing takes, what an update costs on the wire, and what the scheduler notices.
 
-Viewers are simulated: each holds a websocket, and asks as a browser does, a little after it heard of news, with what it was given last. They run in this process beside the site, on the same two cores.
+Viewers are simulated: each holds a websocket, and asks as a browser does, a little after it heard of news, with what it was given last. They run in a process of their own beside the site, on the same cores.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import random
 import statistics
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +97,7 @@ def main() -> None:
 
 def _watched(running: Site) -> None:
     viewers = [Viewer(running.url, PAGES[place % len(PAGES)], f"user{place}") for place in range(WATCHERS)]
-    _run(viewers, SECONDS)
+    viewers = _run(viewers, SECONDS)
     taken = sorted(second for viewer in viewers for second in viewer.taken)
     p50, p95 = statistics.median(taken), taken[int(len(taken) * 0.95)]
     jobs = running.agents["large"].jobs
@@ -122,7 +124,13 @@ def _idle(running: Site) -> None:
     print(f"  polls of the schedulers in {SECONDS} s: {alone} with nobody, {watched} with {IDLE} idle viewers")
 
 
-def _run(viewers: list[Viewer], seconds: float) -> None:
+def _run(viewers: list[Viewer], seconds: float) -> list[Viewer]:
+    """The viewers after they have watched for so long."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        return other.submit(_watch, viewers, seconds).result()
+
+
+def _watch(viewers: list[Viewer], seconds: float) -> list[Viewer]:
     until = time.time() + seconds
     threads = [threading.Thread(target=viewer.run, args=(until,)) for viewer in viewers]
     for thread in threads:
@@ -130,6 +138,7 @@ def _run(viewers: list[Viewer], seconds: float) -> None:
     for thread in threads:
         thread.join()
     time.sleep(max(0.0, until - time.time()))
+    return viewers
 
 
 if __name__ == "__main__":
