@@ -14,6 +14,32 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+class Newest:
+    """One result per name, of its newest stamp: for what is too large to keep of older reports. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._results: dict[Hashable, tuple[Hashable, Future[Any]]] = {}
+
+    def get(self, name: Hashable, stamp: Hashable, make: Callable[[], T]) -> T:
+        """The result for `name`, made by `make` if none of this stamp is kept; what `make` raises is not."""
+        with self._lock:
+            kept = self._results.get(name)
+            mine = kept is None or kept[0] != stamp
+            if kept is None or mine:
+                kept = self._results[name] = (stamp, Future())
+        future = kept[1]
+        if mine:
+            try:
+                future.set_result(make())
+            except BaseException as error:
+                with self._lock:
+                    if self._results.get(name) is kept:
+                        del self._results[name]
+                future.set_exception(error)
+        return future.result()
+
+
 class Memory:
     """A thread-safe memory of at most `size` results."""
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from webstat.cache import Memory
+from webstat.cache import Memory, Newest
 
 
 def test_a_result_is_made_once() -> None:
@@ -68,3 +68,25 @@ def test_threads_that_ask_at_once_make_it_once() -> None:
         thread.join(5)
     assert results == ["result"] * 8
     assert made == [1]
+
+
+def test_of_what_is_large_only_the_newest_is_kept() -> None:
+    newest, made = Newest(), []
+
+    def make() -> int:
+        made.append(1)
+        return len(made)
+
+    assert [newest.get("one", 7, make), newest.get("one", 7, make), newest.get("two", 7, make)] == [1, 1, 2]
+    assert [newest.get("one", 8, make), newest.get("one", 7, make)] == [3, 4]
+
+
+def test_what_cannot_be_made_is_tried_again() -> None:
+    newest = Newest()
+
+    def fail() -> int:
+        raise OSError("not now")
+
+    with pytest.raises(OSError, match="not now"):
+        newest.get("one", 7, fail)
+    assert newest.get("one", 7, lambda: 5) == 5

@@ -18,6 +18,7 @@ from webstat import twins
 from webstat.api.answers import answer_once
 from webstat.cache import Memory
 from webstat.data import frames
+from webstat.data.queries.report import load_report
 from webstat.data.source import Source
 from webstat.health import Cluster, health
 
@@ -62,7 +63,7 @@ def router(source: Source) -> APIRouter:
         zone = ZoneInfo(source.settings.web.timezone or "UTC")
 
         def make() -> _Made:
-            report = source.report(cluster)
+            report = source.ask(load_report, cluster.id or 0)
             tables = {} if report is None else {one: twins.table_in(one, report, zone) for one in twins.TABLES}
             return {one: render_table(table, width).encode("utf-8", "replace") for one, table in tables.items()}
 
@@ -82,7 +83,7 @@ def router(source: Source) -> APIRouter:
         cluster, names, _ = found
 
         def make() -> _Made:
-            report = source.report(cluster)
+            report = source.ask(load_report, cluster.id or 0)
             tables = {} if report is None else {one: make_table(one, report) for one in twins.TABLES}
             return {one: orjson.dumps(table_to_json(table, report)["rows"]) for one, table in tables.items()}
 

@@ -12,12 +12,11 @@ from typing import Any, TypeVar
 import pandas as pd
 from sqlalchemy import Row
 
-from agent.report import Report
 from collector.settings import Settings
 from webstat import identity
 from webstat.cache import Memory
 from webstat.data import frames, usage
-from webstat.data.queries import engine, now, past, report
+from webstat.data.queries import engine, now, past
 from webstat.errors import StoreEmpty
 from webstat.format import DAY, HOUR, WEEK
 from webstat.health import Cluster, Warning
@@ -68,6 +67,10 @@ class Source:
         """
         return self.remember((load, arguments, stamp), lambda: load(self._engine, *arguments))
 
+    def ask(self, load: Callable[..., T], *arguments: object) -> T:
+        """`load(engine, *arguments)` of queries/, not remembered: for what is large, and kept by who asks."""
+        return load(self._engine, *arguments)
+
     def totals(self, cluster: Cluster) -> pd.DataFrame:
         """load_job_totals() of the cluster's newest report."""
         return self.read(now.load_job_totals, cluster.id or 0, stamp=cluster.report)
@@ -79,10 +82,6 @@ class Source:
     def queues(self, cluster: Cluster) -> pd.DataFrame:
         """load_queues() of the cluster's newest report."""
         return self.read(now.load_queues, cluster.id or 0, stamp=cluster.report)
-
-    def report(self, cluster: Cluster) -> Report | None:
-        """The cluster's newest report as the agent's own record, None before the first; not remembered, since it is large."""
-        return report.load_report(self._engine, cluster.id or 0)
 
     def capacity(self, cluster: Cluster) -> frames.Capacity:
         """The cluster's capacity at its newest report."""

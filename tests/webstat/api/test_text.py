@@ -194,7 +194,10 @@ def test_all_tables_come_under_one_head(server: Server, reports: dict[str, Repor
     assert first.endswith(f"this is its state of {at}")
     assert rest[0].startswith("Not asked. The last report is from ")
     used = sum(job.cores for job in report.jobs if job.state in (JobState.RUNNING, JobState.EXITING))
-    assert re.match(rf"{used:,} of [\d,]+ cores were in use, [\d,]+ free; 1 of 28 GPUs free; \d+ jobs running, \d+ queued, ", rest[1])
+    assert re.match(
+        rf"{used:,} of [\d,]+ cores were in use, [\d,]+ free; 1 of 28 GPUs free; \d+ jobs running, \d+ queued, ",
+        rest[1],
+    )
     assert rest[3:] == [f"warning: {one.source}: {one.message}" for one in report.warnings]
     assert len(report.warnings) > 0
     answer = data(server, "/cluster/openpbs.json")
