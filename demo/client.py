@@ -1,4 +1,4 @@
-"""What the demo's qstat, pbsnodes and scontrol run: ask the simulation, print its answer, exit as it says.
+"""What the demo's qstat, pbsnodes, pbs_rstat and scontrol run: ask the simulation, print its answer, exit as it says.
 
 Nothing is computed or remembered here: without the simulation a command fails as the real one does when
 its server is down. Kept light, because it is started several times for every report.

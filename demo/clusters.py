@@ -94,6 +94,8 @@ class ReservationRule:
     start_hour: int
     hours: int
     weekdays: tuple[int, ...]
+    days_ahead: int = 1
+    """How long before it begins the scheduler tells of it."""
 
 
 @dataclass(frozen=True)
@@ -269,6 +271,7 @@ def certainty() -> Site:
         reservations=(
             ReservationRule("course", "grace", 56, 4, 13, 5, (0, 1, 2, 3, 4)),
             ReservationRule("hackathon", "bob", 80, 2, 9, 30, (5,)),
+            ReservationRule("maintenance", "root", 100, 8, 6, 12, (1,), days_ahead=6),
         ),
     )
 

@@ -3,13 +3,14 @@
 Thirty days of past are hundreds of reports of hundreds of jobs: too much to print and parse while
 somebody waits. Every value here is what agent.parsers reads from the text of render_*.py at that moment;
 tests hold the two together. Only ended jobs can be more: `since` adds those the listings no longer show.
+The dialects stand in one module to be read side by side.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 from typing import Any
 
@@ -30,7 +31,6 @@ from agent.states import (
     worst,
 )
 from demo import render_openpbs, render_slurm, render_torque
-from demo.clusters import DAY
 from demo.jobs import Array, Job, Phase
 from demo.scheduler import bits
 from demo.simulation import Simulation
@@ -59,17 +59,21 @@ def take_report(simulation: Simulation, since: int | None = None, zone: tzinfo |
     maker: _Maker = {"openpbs": _OpenPBS, "torque": _Torque, "slurm": _Slurm}[site.kind](simulation, zone)
     jobs = list(maker.jobs(since))
     seconds = QUERY_SECONDS[site.kind]
+    query_seconds = {"jobs": seconds, "nodes": seconds / 3, "queues": seconds / 9, "server": seconds / 9}
+    if site.kind == "openpbs":
+        query_seconds["reservations"] = seconds / 9
     return records.Report(
         cluster=site.name,
         scheduler=records.Scheduler(site.kind, site.version, site.server),
         taken_at=float(simulation.now),
-        query_seconds={"jobs": seconds, "nodes": seconds / 3, "queues": seconds / 9, "server": seconds / 9},
+        query_seconds=query_seconds,
         jobs=jobs,
         arrays=maker.arrays(),
         nodes=maker.nodes(jobs),
         queues=maker.queues(),
         warnings=[],
         agent_version=__version__,
+        reservations=tuple(maker.reservations()),
     )
 
 
@@ -105,6 +109,16 @@ class _Maker(ABC):
 
     @abstractmethod
     def queues(self) -> list[records.Queue]: ...
+
+    def reservations(self) -> Iterator[records.Reservation]:
+        yield from ()
+
+    def limits(self, told: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """One text for each name, as a parser has it."""
+        limits: dict[str, str] = {}
+        for name, text in told:
+            limits[name] = f"{limits[name]}, {text}" if name in limits else text
+        return limits
 
     def hosts(self, job: Job, state: JobState) -> dict[str, int]:
         if state not in HOLDS_CORES:
@@ -223,15 +237,36 @@ class _OpenPBS(_Maker):
                 priority=queue.priority or None,
                 max_walltime_seconds=queue.max_walltime if queue.takes_jobs else None,
                 jobs=self.counted(counts, "TQHWRE", queue.name),
+                limits=self.limits(self.listing.limits(queue)),
             )
             for queue in self.site.queues
         ]
-        for reservation in self.simulation.reservations:
-            if reservation.start - self.now <= DAY:
-                started = reservation.start <= self.now
-                none = self.counted(Counter(), "TQHWRE", "")
-                made.append(records.Queue(f"R{reservation.number}", "execution", True, started, None, None, none))
+        for reservation in self.simulation.confirmed_reservations():
+            made.append(
+                records.Queue(
+                    name=f"R{reservation.number}",
+                    type="execution",
+                    enabled=True,
+                    started=reservation.start <= self.now,
+                    jobs=self.counted(Counter(), "TQHWRE", ""),
+                    limits=self.limits(self.listing.reservation_limits(reservation)),
+                )
+            )
         return made
+
+    def reservations(self) -> Iterator[records.Reservation]:
+        for reservation in self.simulation.confirmed_reservations():
+            yield records.Reservation(
+                id=f"R{reservation.number}.{self.site.server}",
+                name=reservation.name,
+                owner=reservation.owner,
+                state="running" if reservation.start <= self.now else "confirmed",
+                queue=f"R{reservation.number}",
+                starts_at=reservation.start,
+                ends_at=reservation.end,
+                nodes=tuple(self.site.nodes[n].name for n in bits(reservation.nodes)),
+                cores=self.listing.reserved_cores(reservation),
+            )
 
 
 class _Torque(_Maker):
@@ -315,6 +350,7 @@ class _Torque(_Maker):
                 priority=queue.priority or None,
                 max_walltime_seconds=queue.max_walltime if queue.takes_jobs else None,
                 jobs=self.counted(counts, "TQHWREC", queue.name),
+                limits=self.limits(self.listing.limits(queue)),
             )
             for queue in self.site.queues
         ]

@@ -21,10 +21,13 @@ class Answer:
 
 
 @lru_cache(maxsize=8192)
-def ctime_text(at: int, zone: tzinfo | None) -> str:
-    """`Mon Nov 23 21:20:26 2026` in the client's zone (None: this machine's), which is not said."""
+def ctime_text(at: int, zone: tzinfo | None, day: str = "2d") -> str:
+    """`Mon Nov 23 21:20:26 2026` in the client's zone (None: this machine's), which is not said.
+
+    `day` formats the day of the month: ctime puts a space before a single digit, other clients a zero.
+    """
     moment = datetime.fromtimestamp(at, zone)
-    return f"{_DAYS[moment.weekday()]} {_MONTHS[moment.month]} {moment.day:2d} {moment:%H:%M:%S %Y}"
+    return f"{_DAYS[moment.weekday()]} {_MONTHS[moment.month]} {moment.day:{day}} {moment:%H:%M:%S %Y}"
 
 
 @lru_cache(maxsize=8192)

@@ -152,3 +152,4 @@ class Reservation:
     start: int
     end: int
     made: int
+    """Since when the scheduler tells of it."""

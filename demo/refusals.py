@@ -5,6 +5,7 @@ Words and exit codes are those of the recorded clients.
 
 from __future__ import annotations
 
+RSTAT_USAGE = "Usage:\n\tpbs_rstat [-fFBS] [reservation-id]\n\tpbs_rstat --version\n"
 OPENPBS_USAGE = (
     "usage: \n"
     "qstat [-f] [-J] [-p] [-t] [-x] [-E] [-F format | -w] [-D delim] [ job_identifier... | destination... ]\n"
@@ -63,6 +64,8 @@ def no_server(kind: str, server: str, argv: list[str]) -> Words:
     if kind == "openpbs":
         if command == "pbsnodes":
             return 1, "", f"Connection refused\npbsnodes: cannot connect to server {server}, error=15010\n"
+        if command == "pbs_rstat":
+            return 162, "", "Connection refused\npbs_rstat: cannot connect to server (errno=15010)\n"
         return 255, "", f"Connection refused\n{command}: cannot connect to server {server} (errno=15010)\n"
     if kind == "torque":
         words = (

@@ -1,7 +1,7 @@
-"""A simulated cluster as OpenPBS 23.06's qstat and pbsnodes print it; its jobs are openpbs_jobs.py's.
+"""A simulated cluster as OpenPBS 23.06's qstat, pbsnodes and pbs_rstat print it; its jobs are openpbs_jobs.py's.
 
 `qstat -f` (with any of `-t`, `-x`, `-w`), `qstat`, `qstat -Q`, `-Q -f`, `qstat -B -f`, `pbsnodes -a`, `-av` and `-l`,
-text only; everything else is refused with the client's own words.
+`pbs_rstat -f`, text only; everything else is refused with the client's own words.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import tzinfo
 
-from demo.clusters import DAY, Node, Queue
-from demo.forms import OPENPBS_WIDTH, Answer, attribute_lines, duration_text, table
+from demo.clusters import Node, Queue
+from demo.forms import OPENPBS_WIDTH, Answer, attribute_lines, ctime_text, duration_text, table
 from demo.jobs import Reservation
 from demo.openpbs_jobs import Attributes, JobListing
-from demo.refusals import OPENPBS_USAGE
+from demo.refusals import OPENPBS_USAGE, RSTAT_USAGE
 from demo.scheduler import bits
 from demo.simulation import Simulation
 
@@ -42,6 +42,8 @@ def answer(simulation: Simulation, argv: list[str], zone: tzinfo | None) -> Answ
         ways: dict[str, Callable[[], str]] = {"a": listing.nodes, "av": listing.nodes, "l": listing.nodes_down}
         way = ways.get("".join(sorted(given)))
         text = way() if way else None
+    elif command == "pbs_rstat":
+        text = listing.reservations() if given == {"f"} else None
     elif given == {"Q", "f"}:
         text = listing.queues()
     elif given == {"Q"}:
@@ -57,8 +59,9 @@ def answer(simulation: Simulation, argv: list[str], zone: tzinfo | None) -> Answ
 
 def _refused(command: str, options: list[str]) -> Answer:
     letter = (options or [""])[-1].lstrip("-")[:1]
-    usage = OPENPBS_USAGE if command == "qstat" else "usage: pbsnodes -a[v]\n"
-    return Answer(b"", f"{command}: invalid option -- '{letter}'\n{usage}".encode(), 2)
+    usage = {"qstat": OPENPBS_USAGE, "pbs_rstat": RSTAT_USAGE}.get(command, "usage: pbsnodes -a[v]\n")
+    code = 1 if command == "pbs_rstat" else 2
+    return Answer(b"", f"{command}: invalid option -- '{letter}'\n{usage}".encode(), code)
 
 
 class Listing(JobListing):
@@ -135,10 +138,9 @@ class Listing(JobListing):
         out = []
         for queue in self.site.queues:
             out.append(f"Queue: {queue.name}\n{attribute_lines(self._queue(queue, counts), OPENPBS_WIDTH)}\n")
-        for reservation in self.simulation.reservations:
-            if reservation.start - self.now <= DAY:
-                lines = attribute_lines(self._reservation_queue(reservation), OPENPBS_WIDTH)
-                out.append(f"Queue: R{reservation.number}\n{lines}\n")
+        for reservation in self.simulation.confirmed_reservations():
+            lines = attribute_lines(self._reservation_queue(reservation), OPENPBS_WIDTH)
+            out.append(f"Queue: R{reservation.number}\n{lines}\n")
         return "".join(out)
 
     def counts(self) -> Counter[tuple[str, str]]:
@@ -158,7 +160,8 @@ class Listing(JobListing):
         out += self._state_count(Counter({letter: n for (name, letter), n in counts.items() if name == queue.name}))
         if not queue.takes_jobs:
             return [*out, ("enabled", str(queue.enabled)), ("started", str(queue.started))]
-        out.append(("resources_max.walltime", duration_text(queue.max_walltime)))
+        limits = self.limits(queue)
+        out.append(limits[0])
         if queue.default_walltime is not None:
             out.append(("resources_default.walltime", duration_text(queue.default_walltime)))
         if queue.gpu:
@@ -170,6 +173,13 @@ class Listing(JobListing):
             if queue.gpu:
                 out.append(("resources_assigned.ngpus", str(sum(job.all_gpus for job in running))))
             out.append(("resources_assigned.nodect", str(sum(job.chunks for job in running))))
+        return [*out, *limits[1:], ("enabled", str(queue.enabled)), ("started", str(queue.started))]
+
+    def limits(self, queue: Queue) -> Attributes:
+        """What limits a queue, first its longest walltime; a name can stand twice."""
+        if not queue.takes_jobs:
+            return []
+        out: Attributes = [("resources_max.walltime", duration_text(queue.max_walltime))]
         if queue.user_jobs is not None:
             out.append(("max_run", f"[u:PBS_GENERIC={queue.user_jobs}]"))
         if queue.all_cores is not None:
@@ -178,14 +188,54 @@ class Listing(JobListing):
             out.append(("max_run_res.ncpus", f"[u:PBS_GENERIC={queue.user_cores}]"))
         if queue.user_gpus is not None:
             out.append(("max_run_res.ngpus", f"[u:PBS_GENERIC={queue.user_gpus}]"))
-        return [*out, ("enabled", str(queue.enabled)), ("started", str(queue.started))]
+        return out
+
+    def reservation_limits(self, reservation: Reservation) -> Attributes:
+        """What limits the queue of a reservation."""
+        cores = str(self.reserved_cores(reservation))
+        return [("resources_max.ncpus", cores), ("resources_available.ncpus", cores)]
+
+    def reserved_cores(self, reservation: Reservation) -> int:
+        """All cores of its nodes."""
+        return sum(self.site.nodes[n].cores for n in bits(reservation.nodes))
 
     def _reservation_queue(self, reservation: Reservation) -> Attributes:
-        cores = sum(self.site.nodes[n].cores for n in bits(reservation.nodes))
         out = [("queue_type", "Execution"), *self._state_count(Counter())]
         out += [("acl_user_enable", "True"), ("acl_users", f"{reservation.owner}@{self.site.login}")]
-        out += [("resources_max.ncpus", str(cores)), ("resources_available.ncpus", str(cores)), ("enabled", "True")]
+        out += [*self.reservation_limits(reservation), ("enabled", "True")]
         return [*out, ("started", str(reservation.start <= self.now)), ("partition", "pbs-default")]
+
+    def reservations(self) -> str:
+        """`pbs_rstat -f`: attributes at column 0, never wrapped."""
+        return "".join(
+            f"Resv ID: R{one.number}.{self.site.server}\n"
+            + "".join(f"{name} = {value}\n" for name, value in self._reservation(one))
+            + "\n"
+            for one in self.simulation.confirmed_reservations()
+        )
+
+    def _reservation(self, reservation: Reservation) -> Attributes:
+        nodes = [self.site.nodes[n] for n in bits(reservation.nodes)]
+        owner = f"{reservation.owner}@{self.site.login}"
+        running = reservation.start <= self.now
+        changed = reservation.start if running else reservation.made
+        times = (reservation.start, reservation.end, reservation.made, changed)
+        start, end, ctime, mtime = (ctime_text(at, self.zone, "02d") for at in times)
+        select = f"{len(nodes)}:ncpus={nodes[0].cores}"
+        out = [("Reserve_Name", reservation.name), ("Reserve_Owner", owner)]
+        out += [("reserve_state", "RESV_RUNNING" if running else "RESV_CONFIRMED")]
+        out += [("reserve_substate", "5" if running else "2"), ("reserve_start", start), ("reserve_end", end)]
+        out += [("reserve_duration", str(reservation.end - reservation.start)), ("queue", f"R{reservation.number}")]
+        out += [("Resource_List.ncpus", str(self.reserved_cores(reservation)))]
+        out += [("Resource_List.nodect", str(len(nodes))), ("Resource_List.select", select)]
+        out += [("Resource_List.place", "scatter:excl")]
+        out += [("Resource_List.walltime", duration_text(reservation.end - reservation.start))]
+        out += [("schedselect", select), ("resv_nodes", "+".join(f"({n.name}:ncpus={n.cores})" for n in nodes))]
+        out += [("Authorized_Users", owner), ("server", self.site.server), ("ctime", ctime), ("mtime", mtime)]
+        home = f"PBS_O_LOGNAME={reservation.owner},PBS_O_HOST=localhost,PBS_O_MAIL=/var/mail/{reservation.owner}"
+        group = next((user.group for user in self.site.users if user.name == reservation.owner), reservation.owner)
+        out += [("Variable_List", home), ("euser", reservation.owner), ("egroup", group)]
+        return [*out, ("reserve_count", "1"), ("partition", "pbs-default")]
 
     def _state_count(self, counts: Counter[str]) -> Attributes:
         text = "".join(f"{word}:{counts[letter]} " for word, letter in _WORDS)

@@ -146,8 +146,8 @@ class Listing(JobListing):
         if queue.priority:
             out.append(("Priority", str(queue.priority)))
         out += _state_count(own)
-        if queue.takes_jobs:
-            out.append(("resources_max.walltime", duration_text(queue.max_walltime)))
+        limits = self.limits(queue)
+        out += limits[:1]
         if queue.default_walltime is not None:
             out.append(("resources_default.walltime", duration_text(queue.default_walltime)))
         out.append(("mtime", str(self.simulation.begin - 3024000)))
@@ -156,9 +156,16 @@ class Listing(JobListing):
         running = [job for job in self.simulation.jobs if job.queue is queue and job.started is not None]
         if running:
             out.append(("resources_assigned.nodect", str(sum(job.chunks for job in running))))
+        return [*out, *limits[1:], ("enabled", str(queue.enabled)), ("started", str(queue.started))]
+
+    def limits(self, queue: Queue) -> list[tuple[str, str]]:
+        """What limits a queue, first its longest walltime."""
+        if not queue.takes_jobs:
+            return []
+        out = [("resources_max.walltime", duration_text(queue.max_walltime))]
         if queue.user_jobs is not None:
             out.append(("max_user_run", str(queue.user_jobs)))
-        return [*out, ("enabled", str(queue.enabled)), ("started", str(queue.started))]
+        return out
 
     def queues_brief(self) -> str:
         """`qstat -Q`."""

@@ -111,6 +111,10 @@ class Simulation:
         top = self.pools[job.pool].top
         return int(top.due) if top and top.job is job else None
 
+    def confirmed_reservations(self) -> list[Reservation]:
+        """Those that the scheduler tells of: they hold their nodes now, or will."""
+        return [r for r in self.reservations if r.made <= self.now < r.end]
+
     def active_reservations(self) -> list[Reservation]:
         """Those that hold their nodes now."""
         return [r for r in self.reservations if r.start <= self.now < r.end]
@@ -338,7 +342,8 @@ class Simulation:
                 self._reservation_count += 1
                 nodes = ((1 << spec.nodes) - 1) << spec.first_node
                 number = self.site.first_job + self._reservation_count
-                return Reservation(number, spec.name, spec.owner, nodes, start, start + spec.hours * HOUR, self.now)
+                made = max(self.now, start - spec.days_ahead * DAY)
+                return Reservation(number, spec.name, spec.owner, nodes, start, start + spec.hours * HOUR, made)
         raise ValueError(f"reservation {spec.name} of {self.site.name} has no weekday")
 
     # Events

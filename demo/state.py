@@ -2,7 +2,7 @@
 
 STATE_DIR/epoch.json              seed, start, time zone offset: all that the simulation depends on
 STATE_DIR/simulation.socket       while `python -m demo serve` runs
-STATE_DIR/<cluster>/bin/qstat     and pbsnodes (and scontrol): to be put first on an agent's PATH
+STATE_DIR/<cluster>/bin/qstat     and pbsnodes (and pbs_rstat, or scontrol): to be put first on an agent's PATH
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from demo.simulation import Simulation
 
 EPOCH_FILE = "epoch.json"
 COMMANDS = {
-    "openpbs": ("qstat", "pbsnodes"),
+    "openpbs": ("qstat", "pbsnodes", "pbs_rstat"),
     "torque": ("qstat", "pbsnodes"),
     "slurm": ("qstat", "pbsnodes", "scontrol"),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent import errors
-from agent.report import Array, Job, Node, Queue, Report, Warning
+from agent.report import Array, Job, Node, Queue, Report, Reservation, Warning
 from agent.settings import OPTIONS
 from agent.states import JobState, NodeState
 from collector.schema import metadata
@@ -22,7 +22,7 @@ def text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("record", [Report, Job, Array, Node, Queue, Warning])
+@pytest.mark.parametrize("record", [Report, Job, Array, Node, Queue, Reservation, Warning])
 def test_every_field_on_the_wire_is_documented(record: type) -> None:
     protocol = text("docs/protocol.md")
     assert [f.name for f in fields(record) if f"`{f.name}`" not in protocol] == []

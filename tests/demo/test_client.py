@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from agent.dialects import kind_from_version
 from agent.parsers import openpbs_text, slurm_text, torque_xml
+from agent.parsers.openpbs_reservations import parse_reservations
 from demo.client import SOCKET
 from demo.direct import take_report
 from demo.state import Epoch, bin_folder, load_epoch, prepare
@@ -105,6 +107,23 @@ def test_options_are_refused_with_their_exit_code(served) -> None:
     done = run(state, "small-slurm", "qstat -t -f")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"Unknown option: t\n")
+    done = run(state, "small-openpbs", "pbs_rstat -x")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"pbs_rstat [-fFBS]" in done.stderr
+
+
+def test_reservations_are_told_by_a_command_of_their_own(served) -> None:
+    state, epoch = served
+    done = run(state, "small-openpbs", "pbs_rstat -f")
+    assert (done.returncode, done.stderr) == (0, b"")
+    told = parse_reservations(done.stdout, ZoneInfo("Asia/Tokyo")).reservations
+    simulation = epoch.simulate("small-openpbs")
+    simulation.advance(int(time.time()))
+    assert [one.starts_at for one in told] == [one.start for one in simulation.confirmed_reservations()]
+    assert {one.queue for one in told} <= set(
+        re.findall(r"Queue: (R\d+)", run(state, "small-openpbs", "qstat -Q -f").stdout.decode())
+    )
+    assert not (bin_folder(state, "small-torque") / "pbs_rstat").exists()
 
 
 def test_a_reader_that_goes_away_is_no_error(served) -> None:
@@ -135,6 +154,7 @@ def test_garbage_on_the_socket_hurts_nobody(served) -> None:
 DOWN = [
     ("small-openpbs", "qstat -t -f -w", 255, b"qstat: cannot connect to server certainty (errno=15010)"),
     ("small-openpbs", "pbsnodes -av", 1, b"pbsnodes: cannot connect to server certainty, error=15010"),
+    ("small-openpbs", "pbs_rstat -f", 162, b"pbs_rstat: cannot connect to server (errno=15010)"),
     ("small-torque", "qstat -t -x", 111, b"qstat: Error (111 - Connection refused)"),
     ("small-torque", "qstat -B -f", 145, b"Error (-111 - Unknown error -111)"),
     ("small-torque", "pbsnodes -x", 1, b"error=111 (Connection refused)"),

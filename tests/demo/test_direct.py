@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from datetime import tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.parsers import openpbs_text, slurm_config, slurm_text, torque_text, torque_xml
+from agent.parsers import openpbs_reservations, openpbs_text, slurm_config, slurm_text, torque_text, torque_xml
 from agent.probe import count_cores_used
 from agent.report import Report
 from agent.states import JobState
-from demo.clusters import DAY, Site, sites, small
+from demo.clusters import DAY, Site, certainty, sites, small
 from demo.dialects import answer
 from demo.direct import take_report
 from demo.simulation import Simulation
+from tests.agent.samples import load_sample
 
 START = 1_795_392_000
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -29,6 +32,7 @@ LISTINGS: dict[str, list[tuple[str, Any]]] = {
         ("pbsnodes -a", openpbs_text.parse_nodes),
         ("qstat -Q -f", lambda raw, zone: openpbs_text.parse_queues(raw)),
         ("qstat -B -f", lambda raw, zone: openpbs_text.parse_server(raw)),
+        ("pbs_rstat -f", openpbs_reservations.parse_reservations),
     ],
     "torque": [
         ("qstat -t -x", torque_xml.parse_jobs),
@@ -67,6 +71,8 @@ def compare(simulation: Simulation, report: Report, zone: tzinfo) -> None:
             assert count_cores_used(result.nodes, report.jobs) == report.nodes, command
         elif hasattr(result, "queues"):
             assert result.queues == report.queues, command
+        elif hasattr(result, "reservations"):
+            assert tuple(result.reservations) == report.reservations, command
         else:
             assert (result.name, result.version) == (report.scheduler.server, report.scheduler.version)
 
@@ -81,6 +87,54 @@ def test_the_report_is_what_the_commands_say(site: Site) -> None:
         compare(simulation, report, BERLIN)
         states.update(job.state for job in report.jobs)
     assert {JobState.QUEUED, JobState.RUNNING} <= states
+
+
+def test_a_week_has_a_maintenance_that_is_announced_and_a_course_that_runs() -> None:
+    simulation = Simulation(certainty(), 29, START)
+    seen: dict[tuple[str, str], int] = Counter()
+    for at in range(START, START + 7 * DAY, 3 * 3600):
+        simulation.advance(at)
+        report = take_report(simulation)
+        nodes = {node.name: node for node in report.nodes}
+        for one in report.reservations:
+            seen[one.name, one.state] += 1
+            assert one.starts_at is not None and one.ends_at is not None and one.starts_at < one.ends_at
+            assert (one.starts_at <= at < one.ends_at) == (one.state == "running")
+            held = [
+                "resv-exclusive" in nodes[name].native_state
+                for name in one.nodes
+                if "down" not in nodes[name].native_state
+            ]
+            assert set(held) <= {one.state == "running"}
+        assert {one.queue for one in report.reservations} == {q.name for q in report.queues if q.name[0] == "R"}
+    assert seen["maintenance", "confirmed"] > 20
+    assert min(seen["maintenance", "running"], seen["course", "running"], seen["hackathon", "running"]) > 2
+
+
+def test_what_is_printed_of_a_reservation_is_what_the_client_prints() -> None:
+    recorded = load_sample("openpbs-23.06.06/mixed").output("pbs_rstat -f").read().decode()
+    simulation = Simulation(small(), 29, START)
+    simulation.advance(START + DAY // 2)
+    printed = answer(simulation, ["pbs_rstat", "-f"], BERLIN).stdout.decode()
+    names = [
+        re.findall(r"^(?:Resv ID|[\w.]+(?= = ))", text.split("\n\n")[0], re.MULTILINE) for text in (recorded, printed)
+    ]
+    assert names[0] == names[1]
+    assert len(names[0]) > 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "queue", "limits"),
+    [
+        ("openpbs", "batch", {"resources_max.walltime": "24:00:00", "max_run_res.ncpus": "[u:PBS_GENERIC=16]"}),
+        ("openpbs", "short", {"resources_max.walltime": "02:00:00", "max_run": "[u:PBS_GENERIC=4]"}),
+        ("torque", "short", {"resources_max.walltime": "02:00:00", "max_user_run": "4"}),
+        ("slurm", "short", {}),
+    ],
+)
+def test_queues_have_limits(kind: str, queue: str, limits: dict[str, str]) -> None:
+    report = take_report(Simulation(small(kind), 29, START))
+    assert {one.name: one.limits for one in report.queues}[queue] == limits
 
 
 def test_ended_openpbs_jobs_are_what_the_history_says() -> None:
