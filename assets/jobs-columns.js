@@ -117,6 +117,7 @@
   }
 
   const where = (job) => title(job.cluster) + " · " + job.queue;
+  const named = (text, whole) => make("bdi", "", jobs.clean(text), { title: jobs.clean(whole) });
   const range = (text, bar) => make("div", "ws-ran", [bar, make("span", "", text)]);
   function piece(share, className) {
     const element = make("i", className);
@@ -178,17 +179,17 @@
   const length = (seconds) => (seconds === null ? UNKNOWN : ws.duration(seconds));
 
   /* The columns in their order. `sort` is the server's name to sort by, `csv` its names of what the column holds;
-     `usual` ones are shown unless others are chosen, `low` ones go first where there is little room. `text` is what
-     a cell says, `draw` gives its element. */
+     `usual` ones are shown unless others are chosen, `low` ones go first where there is little room, `tight` is
+     what is different there. `text` is what a cell says, `draw` gives its element. */
   jobs.COLUMNS = [
-    { id: "state", title: "State", width: 98, usual: true, sort: "state", csv: ["state"], text: (job) => look(job)[1], draw: state },
-    { id: "job", title: "Job", width: 112, usual: true, always: true, sort: "id", csv: ["id"], text: (job) => job.id + about.open.includes(job.key), draw: ident },
-    { id: "name", title: "Name", width: 126, usual: true, sort: "name", csv: ["name"], ...told("name") },
-    { id: "user", title: "User", width: 86, usual: true, sort: "user", csv: ["user"], text: (job) => job.user + (job.user === about.me), draw: user },
+    { id: "state", title: "State", width: 98, tight: { width: 94 }, usual: true, sort: "state", csv: ["state"], text: (job) => look(job)[1], draw: state },
+    { id: "job", title: "Job", width: 112, tight: { width: 102 }, usual: true, always: true, sort: "id", csv: ["id"], text: (job) => job.id + about.open.includes(job.key), draw: ident },
+    { id: "name", title: "Name", width: 126, tight: { width: 110 }, usual: true, sort: "name", csv: ["name"], ...told("name") },
+    { id: "user", title: "User", width: 86, tight: { width: 76 }, usual: true, sort: "user", csv: ["user"], text: (job) => job.user + (job.user === about.me), draw: user },
     { id: "group", title: "Group", width: 86, sort: "group", csv: ["group"], text: (job) => job.group || UNKNOWN, draw: (job, text) => (job.group ? link("/group/" + word(job.group), "page", foreign(text)) : text) },
     { id: "account", title: "Account", width: 96, sort: "account", csv: ["account"], ...told("account") },
     { id: "project", title: "Project", width: 96, sort: "project", csv: ["project"], ...told("project") },
-    { id: "queue", title: "Cluster · queue", width: 152, usual: true, sort: "queue", csv: ["cluster", "queue"], text: where, draw: (job, text) => make("bdi", "", jobs.clean(text), { title: jobs.clean(text) }) },
+    { id: "queue", title: "Cluster · queue", width: 152, usual: true, sort: "queue", csv: ["cluster", "queue"], text: where, draw: (job, text) => named(text, text), tight: { title: "Queue", width: 76, text: (job) => job.queue, draw: (job, text) => named(text, where(job)) } },
     { id: "cores", title: "Cores", width: 68, usual: true, sort: "cores", csv: ["cores"], ...count("cores") },
     { id: "nodes", title: "Nodes", width: 68, sort: "nodes", csv: ["nodes"], ...count("nodes") },
     { id: "gpus", title: "GPUs", width: 64, usual: true, low: true, sort: "gpus", csv: ["gpus"], ...count("gpus") },
@@ -197,11 +198,11 @@
     { id: "time", title: "Waited, or ran", width: 186, usual: true, low: true, down: true, sort: "waited_seconds", csv: ["waited_seconds", "ran_seconds"], text: elapsedText, draw: elapsed },
     { id: "submitted", title: "Submitted", width: 104, sort: "submitted_at", csv: ["submitted_at"], ...moment("submitted_at") },
     { id: "started", title: "Started", width: 104, sort: "started_at", csv: ["started_at"], ...moment("started_at") },
-    { id: "expected", title: "Expected", width: 150, usual: true, sort: "expected_at", csv: ["expected_at", "expects"], text: expectedText, draw: expected },
+    { id: "expected", title: "Expected", width: 150, tight: { width: 132 }, usual: true, sort: "expected_at", csv: ["expected_at", "expects"], text: expectedText, draw: expected },
     { id: "priority", title: "Priority", width: 78, sort: "priority", csv: ["priority"], ...count("priority") },
     { id: "exit", title: "Exit status", width: 94, sort: "exit_status", csv: ["exit_status"], ...count("exit_status") },
     { id: "depends", title: "Depends on", width: 150, sort: "depends_on", csv: ["depends_on"], ...told("depends_on") },
-    { id: "why", title: "Why it waits, or how it runs", width: 220, grows: true, usual: true, sort: "why", csv: ["why"], text: whyText, draw: why },
+    { id: "why", title: "Why it waits, or how it runs", width: 220, tight: { width: 170 }, grows: true, usual: true, sort: "why", csv: ["why"], text: whyText, draw: why },
     { id: "comment", title: "Comment", width: 260, sort: "comment", csv: ["comment"], ...told("comment") },
   ];
 
@@ -211,8 +212,8 @@
     title: "Job",
     text: (job) => [look(job)[1], job.id, job.name, job.user, about.me, where(job), job.cores, elapsedText(job), expectedText(job), whyText(job), about.open.includes(job.key)].join("\n"),
     draw(job) {
-      const [symbol, text] = look(job);
-      const mark = make("span", "ws-st", [icon(symbol), make("span", "visually-hidden", text + " ")], { title: text });
+      const [symbol, text, tone] = look(job);
+      const mark = make("span", "ws-st st-" + tone, [icon(symbol), make("span", "visually-hidden", text + " ")], { title: text });
       const who = [mark, ident(job), " ", foreign(job.name || ""), " · ", user(job)];
       const ask = where(job) + ", " + jobs.plural(job.cores, "core") + (job.gpus ? ", " + jobs.plural(job.gpus, "GPU") : "");
       const why = job.kind === "array" ? elapsedText(job) + "." : whyText(job);

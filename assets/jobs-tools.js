@@ -201,20 +201,23 @@
   }
 
   function linkButton(address) {
-    const words = make("span", "ms-1 ws-fold-1", "Link", { role: "status" });
+    const words = make("span", "ms-1 ws-fold-1", "Link");
+    const said = make("span", "visually-hidden", [], { role: "status" });
     const element = button([icon("link-45deg"), words], { title: "Copy the address of what is shown" });
     let back = 0;
     element.addEventListener("click", async () => {
       await copy(address());
       words.textContent = "Copied";
+      said.textContent = "The address is copied.";
       element.classList.add("said");
       clearTimeout(back);
       back = setTimeout(() => {
         words.textContent = "Link";
+        said.textContent = "";
         element.classList.remove("said");
       }, 2000);
     });
-    return element;
+    return make("span", "d-flex", [element, said]);
   }
 
   /* Build the row into `place`. `act` is what jobs.js does when something is chosen:

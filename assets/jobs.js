@@ -145,7 +145,8 @@
       this.column = params.spec;
       const { sort } = read();
       const sorted = sort.replace("-", "") === this.column.sort ? (sort.startsWith("-") ? "descending" : "ascending") : "none";
-      this.cell.setAttribute("aria-sort", sorted);
+      // After the grid's own, which knows of no order.
+      queueMicrotask(() => this.cell.setAttribute("aria-sort", sorted));
       this.element.replaceChildren(make("span", "ws-cut", params.displayName));
       if (sorted !== "none") this.element.append(" ", icon(sorted === "ascending" ? "arrow-up" : "arrow-down"));
       return true;
@@ -160,8 +161,9 @@
 
   function columnDefs(words, tight) {
     if (innerWidth < NARROW) return [definition(jobs.NARROW, { flex: 1, resizable: false })];
-    const low = (column) => tight && column.low && !words.chosenColumns;
-    return jobs.COLUMNS.filter((column) => words.columns.includes(column.id) && !low(column)).map((column) => {
+    const little = tight && !words.chosenColumns;
+    return jobs.COLUMNS.filter((column) => words.columns.includes(column.id) && !(little && column.low)).map((usual) => {
+      const column = little ? { ...usual, ...usual.tight } : usual;
       const size = column.grows ? { flex: 1, minWidth: column.width } : { width: column.width };
       return definition(column, { ...size, type: column.right ? "rightAligned" : undefined });
     });
@@ -191,6 +193,7 @@
     let focused = null; // key of the row that has the focus, or had it last
     let states = new Map();
     let following = 0;
+    let announced = null; // the question whose size was said to screen readers
 
     const bar = make("div", "ws-tools", [], { role: "search", "aria-label": "Jobs" });
     const note = make("div", "", [], { role: "status" });
@@ -250,6 +253,8 @@
       about.titles = new Map(answer.clusters.map((cluster) => [cluster.name, cluster.title]));
       about.stale = new Map(answer.clusters.filter((cluster) => cluster.stale && cluster.taken_at).map((cluster) => [cluster.name, cluster.taken_at]));
       if (start === 0) {
+        if (announced !== asked) found.textContent = announced ? jobs.plural(answer.jobs, "job") + " found" : "";
+        announced = asked;
         sayEmpty();
         tools.update(words, answer.facets, csvAddress(words));
       }
@@ -310,7 +315,8 @@
       const folded = last.arrays ? `; ${jobs.plural(last.arrays, "array")} folded (${jobs.plural(last.tasks, "task")})` : "";
       const gpus = last.sums.gpus ? " and " + jobs.plural(last.sums.gpus, "GPU") : "";
       const together = narrow ? "" : ` Together ${jobs.plural(last.sums.cores, "core")}${gpus}.`;
-      said.textContent = `Rows ${jobs.number(from)}–${jobs.number(Math.max(from, to))} of ${jobs.number(last.rows)}${folded}.${together}`;
+      const words = `Rows ${jobs.number(from)}–${jobs.number(Math.max(from, to))} of ${jobs.number(last.rows)}${folded}.${together}`;
+      if (said.textContent !== words) said.textContent = words;
     }
 
     function sayEmpty() {
