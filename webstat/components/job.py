@@ -131,10 +131,10 @@ def use_row(name: Part, asked: str, used: str, share: float | None, odd: bool = 
             html.Td(asked, className="n"),
             html.Td(used, className="n"),
             html.Td(
-                html.Div(html.I(className="odd" if odd else "", style=width), className="ws-meter")
+                html.Div(html.I(className="odd" if odd else "", style=width), className="ws-used")
                 if share is not None
                 else "",
-                className="w-25",
+                className="ws-share",
             ),
             html.Td(percent, className="n pe-0"),
         ]
@@ -189,7 +189,7 @@ def attributes(record: Job | Node, ident: str, age: Part, view: View) -> html.De
     ]
     summary = [
         html.Span([icon("chevron-right"), f" All {len(fields)} attributes, as the report gives them"]),
-        html.Span(age, className="ms-auto ws-sub"),
+        html.Span(age, className="ms-auto ws-sub text-nowrap"),
     ]
     said = html.Caption("Every field of the newest report", className="visually-hidden")
     body = html.Table([said, html.Tbody(rows)], className="table ws-table ws-attributes mt-2")

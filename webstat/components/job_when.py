@@ -110,6 +110,8 @@ def _waited(since: float, known: Known, view: View) -> list[Part]:
         return [f"waited {duration(began - since)}"]
     if known.over:
         return [f"waited {duration(known.job.until - since)} and never started"]
+    if known.stretches and not any(one.what == WAITED for one in known.stretches):
+        return []  # it has been held all the time, as the next step says
     if known.stale:
         return [f"had waited {duration(known.at - since)}"]
     return ["waited ", age(since, view), " so far"]

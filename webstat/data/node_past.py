@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from agent.report import Node
 from agent.states import USABLE
-from webstat.data.one import During, append_stretch
+from webstat.data.one import During, OneNode, append_stretch
 from webstat.data.usage import Stretch
+from webstat.health import Cluster
 
 GAP, ABSENT, SERVES = "gap", "absent", "serves"
 """No report came; it was not listed; it could take work."""
 _SERVES = {state.value for state in USABLE}
+
+
+@dataclass(frozen=True)
+class KnownNode:
+    """A node with its states of the last days, as known at a moment: now, or when a silent cluster was last heard of."""
+
+    cluster: Cluster
+    node: OneNode
+    stretches: Sequence[During]
+    since: float | None
+    """Since when it is in its state; None where it is no longer listed."""
+    at: float
+    stale: bool
 
 
 def node_stretches(spans: pd.DataFrame, since: float, at: float, silent: Sequence[Stretch] = ()) -> list[During]:

@@ -56,7 +56,9 @@ def layout(view: View, cluster: str, job: str) -> list[Part] | None:
     head = html.Div(
         [
             html.Div([html.H1(shown.title, className="ws-h1"), *_beside(known, view)], className=ROW),
-            html.Div([shown.facts, html.Div(shown.buttons, className="d-flex gap-2")], className=f"{ROW} mt-1"),
+            html.Div(
+                [shown.facts, html.Div(shown.buttons, className="d-flex gap-2 ms-md-auto")], className=f"{ROW} mt-1"
+            ),
         ],
         className="mb-3",
     )
@@ -66,7 +68,7 @@ def layout(view: View, cluster: str, job: str) -> list[Part] | None:
     column = "col-12 col-lg-6 d-flex flex-column gap-3"
     return [
         head,
-        html.Div(shown.health, className="mb-3"),
+        html.Div(shown.health, className="ws-if mb-3"),
         html.Div(
             [
                 html.Div(left, className=column, id="job-left"),

@@ -5,9 +5,8 @@ The same sections make the page of a node and, closer together, the panel beside
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from typing import Any
 
 import pandas as pd
 from dash import html
@@ -16,15 +15,15 @@ from agent.report import Node
 from agent.states import NodeState
 from webstat import addresses
 from webstat.components import job as bricks
-from webstat.components.capacity import NODE_WORDS
+from webstat.components import node_past
 from webstat.components.cards import empty, note
 from webstat.components.states import trouble
 from webstat.components.text import Part, age, clock, foreign, icon, link, strong
 from webstat.data import usage
-from webstat.data.node_past import ABSENT, GAP, SERVES, coarse, in_service, jobs_here, node_stretches
-from webstat.data.one import During, OneNode, sums
+from webstat.data.node_past import KnownNode, jobs_here, node_stretches
 from webstat.data.queries import one, past, places
-from webstat.format import DAY, HOUR, WEEK, duration, memory, number, percent, plural, shorten
+from webstat.exits import exit_words
+from webstat.format import DAY, HOUR, WEEK, duration, memory, number, plural, shorten
 from webstat.health import Cluster
 from webstat.view import View
 
@@ -32,22 +31,7 @@ MOST_BEFORE = 50
 FEW_BEFORE, FEW_CHANGES = 10, 8
 """Rows in the panel; the page has more."""
 MOST_CHANGES = 50
-
-_LOOKS = {**NODE_WORDS, GAP: ("b-gap", "not known: no report"), ABSENT: ("b-none", "not listed")}
-_SERVICE = {SERVES: "in service", **{state: words for state, (_, words) in _LOOKS.items()}}
-
-
-@dataclass(frozen=True)
-class Known:
-    """A node with its states of the last seven days, at a moment: now, or when a silent cluster was last heard of."""
-
-    cluster: Cluster
-    node: OneNode
-    stretches: Sequence[During]
-    since: float | None
-    """Since when it is in its state."""
-    at: float
-    stale: bool
+WIDE = "d-none d-md-table-cell"
 
 
 @dataclass(frozen=True)
@@ -78,21 +62,22 @@ def layout(view: View, cluster: str, node: str) -> list[Part] | None:
     head = html.Div(
         [
             html.Div([html.H1(shown.title, className="ws-h1"), *_beside(known, view)], className=row),
-            html.Div([shown.facts, html.Div(shown.buttons, className="d-flex gap-2")], className=f"{row} mt-1"),
+            html.Div(
+                [shown.facts, html.Div(shown.buttons, className="d-flex gap-2 ms-md-auto")], className=f"{row} mt-1"
+            ),
         ],
         className="mb-3",
     )
-    card = "card ws-sec"
-    column = "col-12 col-lg-6 d-flex flex-column gap-3"
-    left = [html.Section(part, className=card) for part in (shown.use, shown.past)]
-    right = [html.Section(part, className=card) for part in (shown.now, shown.before)]
+    card = "card h-100 ws-sec"
     return [
         head,
-        html.Div(shown.health, className="mb-3 d-flex flex-column gap-2"),
+        html.Div(shown.health, className="ws-if mb-3 d-flex flex-column gap-2"),
         html.Div(
             [
-                html.Div(left, className=column, id="node-left"),
-                html.Div(right, className=column, id="node-right"),
+                html.Div(html.Section(shown.use, className=card), className="col-12 col-lg-6", id="node-use"),
+                html.Div(html.Section(shown.now, className=card), className="col-12 col-lg-6", id="node-now"),
+                html.Div(html.Section(shown.past, className=card), className="col-12", id="node-past"),
+                html.Div(html.Section(shown.before, className=card), className="col-12", id="node-before"),
                 html.Div(html.Div(shown.attributes, className="card"), className="col-12"),
             ],
             className="row g-3",
@@ -100,7 +85,7 @@ def layout(view: View, cluster: str, node: str) -> list[Part] | None:
     ]
 
 
-def look_up(view: View, cluster: Cluster, name: str) -> Known | None:
+def look_up(view: View, cluster: Cluster, name: str) -> KnownNode | None:
     """The node of that name with its past, as far as the store has it."""
     if cluster.id is None:
         return None
@@ -117,7 +102,7 @@ def look_up(view: View, cluster: Cluster, name: str) -> Known | None:
     begun = known[0][0] if known else at
     silent = usage.gaps(known, int(begun), at, usage.LATE_AFTER * cluster.period_seconds) if known else []
     last = None if spans.empty or found.gone_at is not None else float(spans["since"].iloc[-1])
-    return Known(cluster, found, node_stretches(spans, since, at, silent), last, at, stale)
+    return KnownNode(cluster, found, node_stretches(spans, since, at, silent), last, at, stale)
 
 
 def missing(view: View, cluster: Cluster, name: str) -> list[Part]:
@@ -127,7 +112,7 @@ def missing(view: View, cluster: Cluster, name: str) -> list[Part]:
     return [trouble(cluster, view, extra="mb-3"), empty(said, ["No report has told of it. ", nodes])]
 
 
-def sections(view: View, known: Known, heading: type, place: str) -> Sections:
+def sections(view: View, known: KnownNode, heading: type, place: str) -> Sections:
     """All of a node; `heading` makes the titles, `place` (panel or page) begins the ids of what stays on the screen."""
     compact = place == "panel"
     record, cluster = known.node.record, known.cluster
@@ -141,21 +126,21 @@ def sections(view: View, known: Known, heading: type, place: str) -> Sections:
         health=_health(view, known),
         use=_use(record, heading),
         now=_now(view, known, heading),
-        past=_past(view, known, heading, FEW_CHANGES if compact else MOST_CHANGES),
-        before=_before(view, known, heading, FEW_BEFORE if compact else MOST_BEFORE),
+        past=node_past.section(view, known, heading, FEW_CHANGES if compact else MOST_CHANGES),
+        before=_before(view, known, heading, compact),
         attributes=bricks.attributes(record, f"{place}-node-all", told, view),
         buttons=_buttons(known),
     )
 
 
-def head(view: View, known: Known, shown: Sections) -> list[Part]:
+def head(view: View, known: KnownNode, shown: Sections) -> list[Part]:
     """The panel's first lines: which node, its state, and Close."""
     name = html.H2(shown.title, className="fs-6 fw-semibold m-0 text-truncate")
     first = [name, *_beside(known, view), bricks.close(view)]
     return [html.Div(first, className="d-flex align-items-center gap-2"), shown.facts]
 
 
-def _beside(known: Known, view: View) -> list[Part]:
+def _beside(known: KnownNode, view: View) -> list[Part]:
     record = known.node.record
     gone = html.Span([icon("dash-circle"), "no longer listed"], className="ws-st")
     state = bricks.node_state(record.state.value) if known.node.gone_at is None else gone
@@ -165,7 +150,7 @@ def _beside(known: Known, view: View) -> list[Part]:
     return beside
 
 
-def _facts(view: View, known: Known) -> list[Part | list[Part]]:
+def _facts(view: View, known: KnownNode) -> list[Part | list[Part]]:
     record, cluster = known.node.record, known.cluster
     facts: list[Part | list[Part]] = [
         link(foreign(cluster.title, 30), addresses.cluster_page(cluster.name)),
@@ -180,7 +165,7 @@ def _facts(view: View, known: Known) -> list[Part | list[Part]]:
     return facts
 
 
-def _health(view: View, known: Known) -> list[Part]:
+def _health(view: View, known: KnownNode) -> list[Part]:
     said: list[Part] = [trouble(known.cluster, view)]
     record = known.node.record
     if record.comment:
@@ -189,7 +174,7 @@ def _health(view: View, known: Known) -> list[Part]:
     return said
 
 
-def _buttons(known: Known) -> list[Part]:
+def _buttons(known: KnownNode) -> list[Part]:
     cluster, name = known.cluster, known.node.record.name
     on_map = link([icon("grid-3x3"), " Node map"], addresses.cluster_page(cluster.name))
     on_map.className = "btn btn-outline-secondary"
@@ -219,7 +204,7 @@ def _use(record: Node, heading: type) -> list[Part]:
         )
     )
     load = "–" if record.load is None else f"{record.load:.1f}"
-    rows.append(bricks.use_row("Load", number(record.cores), load, _share(record.load, record.cores)))
+    rows.append(bricks.use_row("Load", "", load, _share(record.load, record.cores)))
     table = bricks.use_table(rows, "has", "in use", "What the node has and what of it is in use")
     return [heading("How much of it is in use?", className="ws-q mb-1"), table]
 
@@ -231,7 +216,7 @@ def _share(used: float | None, whole: float | None) -> float | None:
 # What runs here now?
 
 
-def _now(view: View, known: Known, heading: type) -> list[Part]:
+def _now(view: View, known: KnownNode, heading: type) -> list[Part]:
     if known.node.gone_at is not None:
         return []
     cluster = known.cluster
@@ -279,124 +264,45 @@ def _end(at: float, view: View) -> Part:
     return html.Span("–", className="z") if pd.isna(at) else clock(at, view)
 
 
-# How has it been?
-
-
-def _past(view: View, known: Known, heading: type, most: int) -> list[Part]:
-    title: list[Part] = [
-        heading("How has it been?", className="ws-q"),
-        html.Div("state of the node, last 7 d", className="ws-sub mb-2"),
-    ]
-    whole = sum(one.seconds for one in known.stretches)
-    share = {what: seconds / whole for what, seconds in sums(known.stretches).items()} if whole else {}
-    if not share or list(share) == [ABSENT]:
-        return [*title, empty("Not known.", "No report of the last 7 d lists it.")]
-    order = [what for what in _LOOKS if what in share]
-    label = ", ".join(f"{percent(share[what])} {_LOOKS[what][1]}" for what in order)
-    pieces = [
-        html.I(className=_LOOKS[one.what][0], style={"width": f"{one.seconds / whole:.3%}"})
-        for one in coarse(known.stretches)
-    ]
-    keys = [
-        html.Span(
-            [
-                html.I(className=f"ws-key {_LOOKS[what][0]}", **{"aria-hidden": "true"}),
-                f"{_LOOKS[what][1]} {percent(share[what])}",
-            ],
-            className="text-nowrap",
-        )
-        for what in order
-    ]
-    return [
-        *title,
-        html.Div(pieces, className="ws-bar ws-strip", role="img", **{"aria-label": label}),
-        _days(known.stretches[0].since, known.at, view),
-        html.Div(keys, className="d-flex flex-wrap column-gap-3 ws-sub mt-1"),
-        *_changes(known, view, most),
-    ]
-
-
-def _days(since: float, at: float, view: View) -> html.Div:
-    """The weekdays under the strip, each from its midnight on."""
-    day = datetime.fromtimestamp(since, view.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    marks: list[Part] = []
-    for _ in range(9):
-        day = (day + timedelta(days=1)).replace(hour=0)
-        place = (day.timestamp() - since) / (at - since)
-        if place < 0.97:
-            marks.append(html.Span(f"{day:%a}", style={"left": f"{place:.2%}"}))
-    return html.Div(marks, className="ws-days ws-sub", **{"aria-hidden": "true"})
-
-
-def _changes(known: Known, view: View, most: int) -> list[Part]:
-    changes = in_service(known.stretches)[::-1]
-    if len(changes) == 1 and changes[0].what == SERVES:
-        return [html.Div("In service all the time.", className="ws-sub mt-2")]
-    lines = []
-    for change in changes[:most]:
-        begun: Part = (
-            ["since ", clock(change.since, view)]
-            if change.until >= known.at
-            else [clock(change.since, view), " – ", clock(change.until, view)]
-        )
-        word = _SERVICE[change.what]
-        lines.append(
-            html.Li(
-                [
-                    strong(word[0].upper() + word[1:]),
-                    " ",
-                    *begun,
-                    html.Span(f" · {duration(change.seconds)}", className="z"),
-                ]
-            )
-        )
-    more = len(changes) - most
-    if more > 0:
-        lines.append(html.Li(f"and {plural(more, 'earlier change')}", className="z"))
-    return [html.Ul(lines, className="list-unstyled mt-2 mb-0 ws-changes")]
-
-
 # What ran here before?
 
 
-def _before(view: View, known: Known, heading: type, most: int) -> list[Part]:
+def _before(view: View, known: KnownNode, heading: type, compact: bool) -> list[Part]:
     cluster, name = known.cluster, known.node.record.name
     since = int(known.at) // HOUR * HOUR - WEEK
     jobs = view.source.read(one.load_jobs_before, cluster.id, name, since, MOST_BEFORE, stamp=cluster.report)
     title = heading("What ran here before?", className="ws-q")
     if jobs.empty:
-        return [
-            title,
-            html.Div(empty("No job.", "No job that the store knows of ended here in the last 7 d."), className="mt-2"),
-        ]
-    rows = [
-        [
-            bricks.job_link(view, cluster.name, job.id),
-            bricks.user_link(view, job.user, 16),
-            _cores(job.cores_here, job.cores),
-            _result(job.exit_status),
-            [html.Span("about ", className="z") if job.ended_estimated else "", clock(job.ended_at, view)],
-        ]
-        for job in jobs.head(most).itertuples()
-    ]
+        nothing = empty("No job.", "No job that the store knows of ended here in the last 7 d.")
+        return [title, html.Div(nothing, className="mt-2")]
+    counted: list[Part] = [plural(len(jobs), "job")] if len(jobs) < MOST_BEFORE else [f"the last {len(jobs)} jobs"]
+    if compact and len(jobs) > FEW_BEFORE:
+        whole = link(f"{len(jobs)} on its page", addresses.node_page(cluster.name, name))
+        counted = [f"the last {FEW_BEFORE} of ", whole]
     heads = [("Job", ""), ("User", ""), ("Cores", "n"), ("Result", ""), ("Ended", "n pe-0")]
-    counted = (
-        f"the last {number(MOST_BEFORE)} that ended here" if len(jobs) == MOST_BEFORE else plural(len(jobs), "job")
-    )
-    subtitle: list[Part] = [f"{counted}, last 7 d"]
-    if len(jobs) > most:
-        subtitle = [
-            f"the last {number(most)} of ",
-            link(f"{number(len(jobs))} on its page", addresses.node_page(cluster.name, name)),
-            ", last 7 d",
-        ]
+    more = [("Name", WIDE), ("Queue", WIDE), ("Ran", f"n {WIDE}")]
+    heads = heads if compact else [heads[0], more[0], heads[1], more[1], heads[2], more[2], *heads[3:]]
+    rows = [_row_before(job, cluster, view, compact) for job in jobs.head(FEW_BEFORE if compact else None).itertuples()]
     table = html.Div(bricks.listing(heads, rows, "Jobs that ended on this node"), className="table-responsive")
-    return [title, html.Div(subtitle, className="ws-sub mb-1"), table]
+    return [title, html.Div([*counted, " that ended here in the last 7 d"], className="ws-sub mb-1"), table]
 
 
-def _result(exit_status: float) -> Part:
+def _row_before(job: Any, cluster: Cluster, view: View, compact: bool) -> list[Part]:
+    number_of = bricks.job_link(view, cluster.name, job.id)
+    user, cores = bricks.user_link(view, job.user, 16), _cores(job.cores_here, job.cores)
+    about = html.Span("about ", className="z", title="it ended between two reports") if job.ended_estimated else ""
+    ended = [_result(job.exit_status, cluster, compact), [about, clock(job.ended_at, view)]]
+    if compact:
+        return [number_of, user, cores, *ended]
+    ran = duration(None if pd.isna(job.started_at) else job.ended_at - job.started_at)
+    return [number_of, foreign(job.name, 30), user, foreign(job.queue), cores, ran, *ended]
+
+
+def _result(exit_status: float, cluster: Cluster, compact: bool) -> Part:
     if pd.isna(exit_status):
         return html.Span("–", className="z", title="The scheduler does not say")
     if exit_status == 0:
         return html.Span([icon("check-lg"), "ok"], className="ws-st st-ok")
-    return html.Span([icon("x-lg"), f"exit {exit_status:.0f}"], className="ws-st st-bad")
+    short, _, rest = exit_words(int(exit_status), cluster.scheduler_kind).partition(":")
+    whole = html.Span(f":{rest}", className="d-none d-md-inline") if not compact else ""
+    return html.Span([icon("x-lg"), short, whole], className="ws-st st-bad", title=rest.strip())
