@@ -68,10 +68,11 @@ def together(parts: Sequence[tuple[Capacity, Jobs]], left_out: Sequence[str]) ->
 
 def where(left_out: Sequence[str]) -> str:
     """What stands before totals over clusters: which ones are not in them."""
-    return "Together: " if not left_out else f"Without {_and(left_out)}: "
+    return "Together: " if not left_out else f"Without {listed(left_out)}: "
 
 
-def _and(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`, `a, b and 5 more`."""
     if len(words) > 3:
         return f"{', '.join(words[:2])} and {len(words) - 2} more"
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
