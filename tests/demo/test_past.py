@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, func, select
 
 from agent.report import Report
 from agent.states import HOLDS_CORES, JobState
+from collector import schema
+from collector.settings import Settings
+from collector.store import PollTimes, Store
 from demo.clusters import DAY, HOUR
 from demo.direct import take_report
 from demo.past import COARSE_SECONDS, all_reports, gaps, report_times, reports
@@ -43,6 +48,8 @@ def test_the_last_report_is_the_present(kind: str) -> None:
     listed = {job.id: job for job in past[-1].jobs}
     assert [listed[job.id] for job in now.jobs] == now.jobs
     assert (past[-1].nodes, past[-1].queues, past[-1].arrays) == (now.nodes, now.queues, now.arrays)
+    assert past[-1].reservations == now.reservations
+    assert any(report.reservations for report in past) == (kind == "openpbs")
     extra = set(listed) - {job.id for job in now.jobs}
     assert all(listed[name].state is JobState.FINISHED for name in extra)
 
@@ -61,6 +68,35 @@ def test_every_end_is_told_with_its_times(kind: str) -> None:
         over = job.ended if kind == "slurm" else job.released
         status = None if kind == "slurm" else job.exit_status
         assert stories == {(job.started, over, status)}
+
+
+def test_the_store_has_the_past_s_limits_reservations_and_sizes_of_arrays(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.sqlite"
+    past = list(reports(EPOCH, "small-openpbs", UNTIL))
+    store = Store(url)
+    store.sync_clusters(Settings.model_validate({"cluster": [{"name": "c", "agent": "tcp://127.0.0.1:1"}]}))
+    for report in past:
+        store.store_report(1, report, PollTimes(report.taken_at, 0))
+    store.close()
+    engine = create_engine(url)
+    job, job_array, queue = schema.job, schema.job_array, schema.queue
+    sizes = select(job_array.c.number, job_array.c.total, func.count(job.c.id)).join(
+        job, (job.c.array_number == job_array.c.number) & (job.c.cluster_id == job_array.c.cluster_id)
+    )
+    with engine.connect() as connection:
+        arrays = connection.execute(sizes.group_by(job_array.c.number, job_array.c.total)).all()
+        limits = dict(connection.execute(select(queue.c.name, queue.c.limits).where(queue.c.gone_at.is_(None))).all())
+        reserved = connection.execute(select(schema.cluster.c.reservations)).scalar_one()
+    engine.dispose()
+    assert len(arrays) > 3
+    # Of one that has just begun to be listed, or whose tasks ended before the first report, there may be fewer jobs.
+    assert all(tasks <= total for _, total, tasks in arrays)
+    assert sum(tasks == total for _, total, tasks in arrays) >= len(arrays) - 1
+    assert {name: json.loads(text or "{}") for name, text in limits.items()} == {
+        one.name: one.limits for one in past[-1].queues
+    }
+    assert [one["id"] for one in json.loads(reserved or "[]")] == [one.id for one in past[-1].reservations]
+    assert past[-1].reservations
 
 
 def test_no_job_is_lost_between_two_reports() -> None:
