@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from webstat.api import find, nodes, text
+from webstat.api import find, jobs, nodes, text
 from webstat.data.source import Source
 
 
@@ -12,6 +12,7 @@ def router(source: Source) -> APIRouter:
     """Every route; what each answers is its module's business."""
     routes = APIRouter()
     routes.include_router(find.router(source))
+    routes.include_router(jobs.router(source))
     routes.include_router(nodes.router(source))
     routes.include_router(text.router(source))
     return routes
