@@ -11,7 +11,7 @@ from agent.report import Job, Node
 from webstat import addresses
 from webstat import format as words
 from webstat.components.capacity import NODE_WORDS
-from webstat.components.text import Part, clock, foreign, icon, link, strong
+from webstat.components.text import Part, clock, foreign, icon, link, person
 from webstat.data.one import FAILED
 from webstat.view import View
 
@@ -82,10 +82,9 @@ def close(view: View) -> html.Span:
     return html.Span(mark, className="ms-auto flex-shrink-0")
 
 
-def user_link(view: View, user: str, limit: int = 24) -> Part:
-    """A user, leading to their page; bold where it is the viewer."""
-    name = link(foreign(user, limit), addresses.user_page(user)) if user else foreign(user)
-    return strong([name, " (you)"]) if user and user == view.me else name
+def user_link(user: str, limit: int = 24) -> Part:
+    """A user, leading to their page; the browser marks its owner."""
+    return link(person(user, limit), addresses.user_page(user)) if user else person(user)
 
 
 def job_link(view: View, cluster: str, job_id: str, limit: int = 24) -> Part:

@@ -26,7 +26,7 @@ def section(view: View, known: KnownNode, heading: type, most: int) -> list[Part
     ]
     whole = sum(one.seconds for one in known.stretches)
     share = {what: seconds / whole for what, seconds in sums(known.stretches).items()} if whole else {}
-    if not share or list(share) == [ABSENT]:
+    if set(share) <= {ABSENT, GAP}:
         return [*title, empty("Not known.", "No report of the last 7 d lists it.")]
     order = [what for what in _LOOKS if what in share]
     label = ", ".join(f"{percent(share[what])} {_LOOKS[what][1]}" for what in order)

@@ -102,10 +102,10 @@ def look_up(view: View, cluster: Cluster, job_id: str) -> Known | None:
 def missing(view: View, cluster: Cluster, job_id: str) -> list[Part]:
     """The answer where the store has no such job."""
     search = addresses.jobs_page(q=job_id, state=ALL_STATES)
-    rest: list[Part] = [
-        "It may never have been there, or it ended before the store began. ",
-        link("Search all clusters for it", search),
-    ]
+    rest: list[Part] = ["It may never have been there, or it ended before the store began. "]
+    if "[]" in job_id:
+        rest = ["That is the id of an array; its tasks are jobs. "]
+    rest.append(link("Search all clusters for it", search))
     return [
         trouble(cluster, view, extra="mb-3"),
         empty(f"{shorten(cluster.title, 40)} has no job {shorten(job_id, 60)}.", rest),
@@ -150,7 +150,7 @@ def _beside(known: Known, view: View) -> list[Part]:
 
 def _facts(view: View, known: Known) -> list[Part | list[Part]]:
     record, cluster = known.job.record, known.cluster
-    user: list[Part] = [bricks.user_link(view, record.user)]
+    user: list[Part] = [bricks.user_link(record.user)]
     if record.group:
         user += [" (", link(foreign(record.group), addresses.group_page(record.group)), ")"]
     facts: list[Part | list[Part]] = [foreign(record.name, 40), user]

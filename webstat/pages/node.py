@@ -228,7 +228,7 @@ def _now(view: View, known: KnownNode, heading: type) -> list[Part]:
     rows = [
         [
             [bricks.job_link(view, cluster.name, job.id), _other_state(job.state)],
-            bricks.user_link(view, job.user, 16),
+            bricks.user_link(job.user, 16),
             foreign(job.queue, 12),
             _cores(job.cores_here, job.cores),
             _end(job.started_at + job.walltime_seconds, view),
@@ -289,7 +289,7 @@ def _before(view: View, known: KnownNode, heading: type, compact: bool) -> list[
 
 def _row_before(job: Any, cluster: Cluster, view: View, compact: bool) -> list[Part]:
     number_of = bricks.job_link(view, cluster.name, job.id)
-    user, cores = bricks.user_link(view, job.user, 16), _cores(job.cores_here, job.cores)
+    user, cores = bricks.user_link(job.user, 16), _cores(job.cores_here, job.cores)
     about = html.Span("about ", className="z", title="it ended between two reports") if job.ended_estimated else ""
     ended = [_result(job.exit_status, cluster, compact), [about, clock(job.ended_at, view)]]
     if compact:
