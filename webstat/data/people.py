@@ -88,19 +88,19 @@ def at(source: Source, by: str, name: str, clusters: Iterable[Cluster], now: flo
     stamp = int(now // KEPT_SECONDS)
 
     def make() -> Past:
-        use = source.read(people.load_use_days, by, name, since, stamp=stamp)
-        starts = source.read(people.load_starts, by, name, since, stamp=stamp)
-        known = source.read(people.load_known_days, since, stamp=stamp)
+        use = source.ask(people.load_use_days, by, name, since)
+        starts = source.ask(people.load_starts, by, name, since)
+        known = source.ask(people.load_known_days, since)
         return Past(
             days=days_series(use, known["day"], since, today),
             clusters=places_frame(use, starts, ["cluster"]),
             places=places_frame(use, starts, ["cluster", "queue"]),
             members=members_frame(use),
-            ended=source.read(people.load_ended, by, name, since, LAST_ENDED, stamp=stamp),
+            ended=source.ask(people.load_ended, by, name, since, LAST_ENDED),
             waits=waits_of(starts),
             started=len(starts),
             others=_by_weight(use, GROUP) if by == USER else (),
-            last_day=source.read(people.load_last_day, by, name, stamp=stamp),
+            last_day=source.ask(people.load_last_day, by, name),
         )
 
     past = source.remember(("people", by, name, stamp), make)

@@ -10,17 +10,20 @@ from webstat.components.cards import kpi, note
 from webstat.components.states import pill, trouble
 from webstat.components.text import Part, age, clock, foreign, link, sentence, strong
 from webstat.data import frames
+from webstat.data import free as room
 from webstat.data.frames import Capacity, Jobs
 from webstat.figures.spark import spark_figure
-from webstat.format import DAY, hours, number, percent, wait
+from webstat.format import DAY, hours, number, percent, plural, wait
 from webstat.health import Cluster, Health
+from webstat.pages.changed import changed
+from webstat.pages.mine import mine, who_are_you
 from webstat.view import View
 
 BACKLOG = "Core-hours asked by queued jobs, divided by all cores of the cluster"
 
 
 def layout(view: View) -> list[Part]:
-    """The headline with totals, and one card a cluster in the order of the settings."""
+    """The headline with totals, one card a cluster in the order of the settings, my jobs, and what changed."""
     seen = {c.name: (view.source.capacity(c), frames.jobs(view.source.totals(c))) for c in view.clusters if c.report}
     answering = [c for c in view.clusters if not view.health(c).stale]
     left_out = [c.title for c in view.clusters if view.health(c).stale]
@@ -33,7 +36,14 @@ def layout(view: View) -> list[Part]:
         className="d-flex flex-wrap align-items-baseline column-gap-3 mb-3",
     )
     cards = [html.Div(_card(c, seen.get(c.name), view), className="col-12 col-md-6 col-xl-4") for c in view.clusters]
-    return [headline, html.Div(cards, className="row g-3")]
+    body = [headline, html.Div(cards, className="row g-3 mb-3")]
+    if view.me is None:
+        return [*body, who_are_you(), changed(view)]
+    mine_first = [
+        html.Div(mine(view, view.me), className="col-12 col-xl-8"),
+        html.Div(changed(view), className="col-12 col-xl-4"),
+    ]
+    return [*body, html.Div(mine_first, className="row g-3")]
 
 
 def _card(cluster: Cluster, seen: tuple[Capacity, Jobs] | None, view: View) -> html.Section:
@@ -67,13 +77,17 @@ def _body(cluster: Cluster, health: Health, cores: Capacity, jobs: Jobs, view: V
     tone, matter, rest = sentences.room(cores, jobs)
     said = trouble(cluster, view) or note(tone, matter, sentence(rest, view), "hourglass-split" if not tone else None)
     were = "were free" if health.stale else "free"
-    gpus = f"{number(cores.gpus_free)} of {number(cores.gpus)} GPUs free" if cores.gpus else "no GPUs"
+    largest = room.at(view.source, cluster).room.block
+    words = [
+        capacity.whole_words(cores),
+        f"largest {plural(largest, 'core')}" if largest else "",
+        f"{number(cores.gpus_free)} of {number(cores.gpus)} GPUs free" if cores.gpus else "no GPUs",
+    ]
+    amount = [number(cores.free), " ", html.Small(f"cores {were} of {number(cores.installed)}")]
     free = html.Div(
         [
-            html.Div(
-                [number(cores.free), " ", html.Small(f"cores {were} of {number(cores.installed)}")], className="v"
-            ),
-            html.Div(f"{capacity.whole_words(cores)} · {gpus}", className="s"),
+            html.Div(link(amount, "/free", quiet=True, title="Where they are free"), className="v"),
+            html.Div(" · ".join(word for word in words if word), className="s"),
         ],
         className="ws-kpi mt-3 mb-1",
     )

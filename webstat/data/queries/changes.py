@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import pandas as pd
-from sqlalchemy import Engine, and_, func, select
+from sqlalchemy import Engine, and_, func, or_, select
 
+from agent.states import USABLE, NodeState
 from collector import schema
 from collector.schema import NODE_STATES
 from webstat.data.queries.engine import read_frame
+
+_OUT = [NODE_STATES.index(state) for state in NODE_STATES if state not in {*USABLE, NodeState.RESERVED}]
 
 _RESERVATION = {
     "id": "str",
@@ -49,7 +52,7 @@ def _field(row: dict[str, object], name: str) -> object:
 
 
 def load_node_changes(engine: Engine, cluster_id: int, since: int) -> pd.DataFrame:
-    """Stretches of listed nodes that began since `since` and had one before them, oldest first.
+    """Stretches of listed nodes that began since `since` after another one, oldest first; one of them out of service.
 
     name str, at int64, state str, before str (the state it had until then), comment object (str or None; the
     newest report's), now bool (the stretch goes on).
@@ -61,7 +64,13 @@ def load_node_changes(engine: Engine, cluster_id: int, since: int) -> pd.DataFra
         .select_from(schema.node_span)
         .join(schema.node, n.id == s.node_id)
         .join(earlier, and_(earlier.c.node_id == s.node_id, earlier.c.until == s.since))
-        .where(n.cluster_id == cluster_id, n.gone_at.is_(None), s.since >= since, s.state != earlier.c.state)
+        .where(
+            n.cluster_id == cluster_id,
+            n.gone_at.is_(None),
+            s.since >= since,
+            s.state != earlier.c.state,
+            or_(s.state.in_(_OUT), earlier.c.state.in_(_OUT)),
+        )
         .order_by(s.since, n.name)
     )
     dtypes = {"name": "str", "at": "int64", "state": "int64", "before": "int64", "comment": "object", "now": "bool"}
@@ -103,7 +112,7 @@ def load_arrivals(engine: Engine, cluster_id: int, since: int) -> pd.DataFrame:
         select(j.user_id, j.queue_id, j.array_number, func.min(j.submitted_at).label("at"), func.count().label("seen"))
         .where(
             j.cluster_id == cluster_id,
-            (j.ended_at.is_(None)) | (j.ended_at >= since),
+            or_(j.ended_at.is_(None), j.ended_at >= since),
             j.array_number.is_not(None),
             j.submitted_at >= since,
         )
