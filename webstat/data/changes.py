@@ -89,16 +89,15 @@ def answer_events(
     missed = [gap for gap in usage.gaps(known, int(since) - DAY, until, LATE_AFTER * period) if gap[1] >= since]
     if first_report is None or not missed:
         return []
+    if missed[0][0] < first_report <= missed[0][1] + period:
+        _, begin = missed.pop(0)
+        if not missed:
+            return [Event(begin, "new", ("answers for the first time",))]
     start, end = missed[-1]
     asked = bool(failed.between(start, end).any())
     if end == until:
-        return (
-            [Event(start, "silent", ("stopped answering" if asked else "was no longer asked",))]
-            if start > since
-            else []
-        )
-    if first_report > start:
-        return [Event(end, "back", ("answers for the first time",))]
+        words = "stopped answering" if asked else "was no longer asked"
+        return [Event(start, "silent", (words,))] if start > since else []
     more = f"; {number(len(missed))} gaps in 24 h" if len(missed) > 1 else ""
     return [Event(end, "back", (f"{'answers' if asked else 'is asked'} again after {duration(end - start)}{more}",))]
 
