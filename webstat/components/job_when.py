@@ -84,7 +84,7 @@ def _step(step: Step, counts_from: float, known: Known, view: View) -> list[Part
 def _below(step: Step, counts_from: float, known: Known, view: View) -> list[Part]:
     """What is said under a step; the wait is counted from when the job became eligible, where that is told."""
     record = known.job.record
-    goes_on = step.until is not None and step.until >= known.at and not known.over
+    goes_on = step.until is not None and step.until >= known.at and not known.over and not known.stale
     if step.what == "eligible" or (step.what == "submitted" and counts_from == step.at):
         return _waited(step.at, known, view)
     if step.what in ("started", "restarted"):
@@ -96,7 +96,7 @@ def _below(step: Step, counts_from: float, known: Known, view: View) -> list[Par
     if step.what in ("held", "suspended", "unknown", "requeued") and step.until is not None:
         return [
             "for ",
-            age(step.at, view) if goes_on and not known.stale else duration(step.until - step.at),
+            age(step.at, view) if goes_on else duration(step.until - step.at),
             " so far" if goes_on else "",
         ]
     if step.what == "ended":
