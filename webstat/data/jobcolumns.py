@@ -16,7 +16,7 @@ from collector.rows import hosts_record
 from collector.schema import JOB_STATES
 from webstat.efficiency import findings
 from webstat.exits import exit_words
-from webstat.format import NBSP, shorten
+from webstat.format import NBSP
 from webstat.reasons import reason
 
 Columns = dict[str, np.ndarray]
@@ -169,7 +169,7 @@ def _whys(columns: Columns, about: About, words: np.ndarray) -> Columns:
         why[runs], tone[runs] = _findings(columns, runs, about.taken_at)
     ends = np.flatnonzero(np.isin(state, list(ENDED)) & ~np.isnan(columns["exit_status"]))
     statuses, which = np.unique(columns["exit_status"][ends], return_inverse=True)
-    said = [shorten(exit_words(int(status), about.scheduler), LONGEST_WHY) for status in statuses]
+    said = [_cut(exit_words(int(status), about.scheduler)) for status in statuses]
     why[ends] = objects(said)[which]
     tone[ends] = np.where(columns["exit_status"][ends] != 0, TONES.index("bad"), 0)
     return {"why": why, "why_tone": tone}
@@ -197,14 +197,19 @@ def _reasons(
             "estimated_start_at": about.taken_at if foretold[row] else None,
         }
         found = reason(**asked, queue=words[queue] or "")
-        if len(found.words.replace(_MANY_TEXT, "9,999")) > LONGEST_WHY:
-            found = reason(**asked)  # the queue has a column of its own
-        head, number, tail = shorten(found.words, 400).partition(_MANY_TEXT)
-        made.append((head, tail, bool(number), _cut(head), TONES.index("warn" if found.kind in _ALARMING else "")))
+        # The queue has a column of its own: where there is no room for it, it is left out.
+        shorter = found if len(found.words) <= LONGEST_WHY else reason(**asked)
+        tone = TONES.index("warn" if found.kind in _ALARMING else "")
+        made.append((found.words, shorter.words, _MANY_TEXT in found.words, tone))
     why = []
     for one, before in zip(which.tolist(), ahead.tolist(), strict=True):
-        head, tail, numbered, text, _ = made[one]
-        why.append(_cut(f"{head}{before:,}{tail}") if numbered else text)
+        text, shorter, numbered, _ = made[one]
+        if numbered:
+            number = f"{before:,}"
+            text = text.replace(_MANY_TEXT, number)
+            if len(text) > LONGEST_WHY:
+                shorter = shorter.replace(_MANY_TEXT, number)
+        why.append(text if len(text) <= LONGEST_WHY else _cut(shorter))
     return objects(why), np.array([tone for *_, tone in made], dtype=np.int8)[which]
 
 
@@ -232,7 +237,7 @@ def _findings(columns: Columns, runs: np.ndarray, taken_at: float) -> tuple[np.n
     why, tones = [], []
     for values in zip(*(columns[name][runs].tolist() for name in told), strict=True):
         found = findings(**dict(zip(told, values, strict=True)), now=taken_at)
-        why.append(shorten(found[0].words, LONGEST_WHY) if found else "")
+        why.append(_cut(found[0].words) if found else "")
         tones.append(TONES.index(found[0].tone) if found else 0)
     return objects(why), np.array(tones, dtype=np.int8)
 

@@ -56,10 +56,11 @@ def _table(source: Source, clusters: Sequence[Cluster], since: int) -> Table:
         )
         for cluster in clusters
     ]
-    words = _words(source)
-    nothing = job_columns(queries.no_jobs(), About("", "", "", 0, {}), words)
+    if not parts:
+        nobody = np.array([None], dtype=object)
+        return join([], [job_columns(queries.no_jobs(), About("", "", "", 0, {}), nobody)], nobody, {})
     told = {key: one for _, of_part in parts for key, one in of_part.items()}
-    return join([cluster.name for cluster in clusters], [columns for columns, _ in parts] or [nothing], words, told)
+    return join([cluster.name for cluster in clusters], [columns for columns, _ in parts], _words(source), told)
 
 
 def _part(source: Source, cluster: Cluster, since: int) -> tuple[Columns, dict[str, Told]]:
