@@ -8,6 +8,7 @@ that were made for a reservation, are no place to submit to and are left out.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +28,9 @@ LISTED_PROPERTIES = 8
 
 STARTS_JOBS = frozenset({"open", "unknown"})
 """States of a queue whose room can be used by a job that is submitted now."""
+
+RESERVATION_QUEUE = re.compile(r"[RSM][0-9]+\Z").match
+"""How OpenPBS names the queues that it makes for reservations; not always can it be asked for those."""
 
 _NO_TOTALS = pd.DataFrame(
     {name: pd.Series(dtype="str") for name in ("user", "queue", "state")}
@@ -87,8 +91,11 @@ def at(source: Source, cluster: Cluster) -> Free:
 
     def make() -> Free:
         reservations = source.read(load_reservations, cluster.id or 0, stamp=cluster.report)
+        queues = source.queues(cluster)
         reserved = set(reservations["queue"].dropna())
-        return free(source.nodes(cluster), source.queues(cluster), source.totals(cluster), reserved)
+        if cluster.scheduler_kind == "openpbs":
+            reserved |= {name for name in queues["name"] if RESERVATION_QUEUE(name)}
+        return free(source.nodes(cluster), queues, source.totals(cluster), reserved)
 
     return source.remember(("free", cluster.id, cluster.report), make)
 
