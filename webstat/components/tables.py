@@ -43,4 +43,7 @@ def table(heads: Sequence[Sequence[html.Th]], rows: Sequence[html.Tr], caption: 
             className="table table-hover ws-table",
         ),
         className="table-responsive",
+        tabIndex=0,  # so that the arrow keys scroll it
+        role="group",
+        **{"aria-label": caption},
     )
