@@ -1,5 +1,5 @@
 /* News of reports, from live-worker.js to Dash. Nothing is fetched for a hidden tab; when the stream is
-   silent, dcc.Interval asks instead. The words beside the age say which of the two it is. */
+   silent, dcc.Interval asks instead. The words in the bar say which of the two it is. */
 (function () {
   "use strict";
   const ws = window.webstat;
@@ -43,10 +43,10 @@
   }
 
   async function judge() {
-    const silent = Date.now() - heard > STALE;
-    let found = silent ? "stale" : open === false ? "reconnecting" : "live";
-    if (silent && !document.hidden && !(await reachable())) found = "unreachable";
-    show(found);
+    const silent = () => Date.now() - heard > STALE;
+    const now = () => (silent() ? "stale" : open ? "live" : open === false ? "reconnecting" : "connecting");
+    if (!silent() || document.hidden || (await reachable())) show(now());
+    else show(silent() ? "unreachable" : now());
   }
 
   async function reachable() {
@@ -57,22 +57,51 @@
     }
   }
 
-  const WORDS = {
-    live: "",
-    reconnecting: "reconnecting …",
-    stale: "no live stream, asking every 10 s",
-    unreachable: "webstat does not answer",
+  /* In words what this tab knows of the news, for the eye and as an explanation. Screen readers are told of a
+     change, not of ages that count. */
+  const STATES = {
+    connecting: [() => [], "Connecting: new reports will appear by themselves."],
+    live: [() => [hidden("Live updates are on")], "Live: new reports appear by themselves."],
+    reconnecting: [() => [seen("reconnecting …")], "The live stream broke off. The page connects again by itself; its ages count on."],
+    stale: [
+      () => [hidden("No live updates, asking every 10 s"), age(), seen(", asking every 10 s", "d-none d-xxl-inline", true)],
+      "No live stream comes through. The page asks every 10 s instead; the ages beside numbers stay true.",
+    ],
+    unreachable: [() => [seen("webstat does not answer")], "What is shown stays as it was; the page tries again by itself."],
   };
+  const hidden = (text) => ws.make("span", "visually-hidden", text);
+  const seen = (text, look = "", mute = false) => ws.make("span", look, text, mute ? { "aria-hidden": "true" } : {});
+  const age = () => ws.make("span", "ws-stale-for", "stale", { "aria-hidden": "true" });
 
   function show(found) {
     const element = document.getElementById("stream");
     if (!element) return;
     poll(found === "stale" && !document.hidden);
-    if (found === state) return;
-    state = found;
-    element.dataset.state = found;
-    element.title = "Live updates: " + found;
-    set("stream", { children: WORDS[found] });
+    if (found !== state || !element.firstChild) {
+      state = found;
+      element.dataset.state = found;
+      const [words, title] = STATES[found];
+      element.title = title;
+      element.replaceChildren(ws.make("i", "ws-dot", [], { "aria-hidden": "true" }), ws.make("span", "ws-stream", words()));
+    }
+    count();
+  }
+
+  function count() {
+    const element = document.querySelector("#stream .ws-stale-for");
+    if (element) element.textContent = "stale for " + ws.duration((Date.now() - heard) / 1000);
+  }
+
+  /* Why the button waits: the collector allows a refresh of a cluster only so often, whoever asks. */
+  function explain() {
+    const button = document.getElementById("refresh");
+    if (!button || !button.dataset.every) return;
+    const left = button.dataset.left;
+    const limit = "each cluster at most once per " + ws.duration(Number(button.dataset.every)) + ", asked by the collector for all";
+    const title = left ? "The next one is allowed in " + left + ": " + limit + "." : "Ask for new reports: " + limit + ".";
+    if (button.title === title) return;
+    button.title = title;
+    button.setAttribute("aria-label", left ? "Refresh: the next one is allowed in " + left : "Refresh now");
   }
 
   function poll(wanted) {
@@ -82,9 +111,17 @@
   }
 
   /* Called after each drawing: news that came while it was under way. */
-  ws.after.push(() => pass(true));
+  ws.after.push(() => {
+    pass(true);
+    explain();
+  });
 
   setInterval(judge, 3000);
+  setInterval(() => {
+    if (document.hidden) return;
+    count();
+    explain();
+  }, 1000);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
       poll(false);

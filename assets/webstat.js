@@ -57,6 +57,21 @@
     });
   });
 
+  /* A choice that is in the address is drawn anew when it changes; the focus stays in it. */
+  let chosen = "";
+  const choice = (event) => (event.target.closest && event.target.closest(".ws-choices")) || null;
+  document.addEventListener("focusin", (event) => {
+    chosen = choice(event) ? choice(event).getAttribute("aria-label") : "";
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (!choice(event)) chosen = "";
+  });
+  ws.after.push(() => {
+    if (!chosen || document.activeElement !== document.body) return;
+    const active = document.querySelector('.ws-choices[aria-label="' + CSS.escape(chosen) + '"] .active');
+    if (active) active.focus({ preventScroll: true });
+  });
+
   /* The skip link moves the focus, not the address. */
   document.addEventListener("click", (event) => {
     const link = event.target.closest('a[href="#page"]');
@@ -109,7 +124,6 @@
   window.dash_clientside.webstat = {
     viewer(clicks) {
       if (clicks) ws.next();
-      mark(ws.stored("me") || "");
       const button = document.getElementById("theme");
       if (button) {
         button.setAttribute("aria-label", "Theme: " + ws.choice() + ". Change");
@@ -145,11 +159,16 @@
       const { triggered } = window.dash_clientside.callback_context;
       const change = triggered.length === 1 ? triggered[0].value : null;
       if (!change) return;
+      // The id of a chart is an object; its element's is the same as text.
+      const graph = document.getElementById(triggered[0].prop_id.replace(/\.relayoutData$/, ""));
+      const chart = graph && graph.querySelector(".js-plotly-plot");
+      if (!chart || !chart.layout.meta) return;
       if (change["xaxis.autorange"]) ws.address.set({ zoom: null });
       const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
-      const chart = document.querySelector(".js-plotly-plot");
-      if (!from || !to || !chart || !chart.layout.meta) return;
-      const seconds = (local) => Math.round(Date.parse(local.replace(" ", "T") + "Z") / 1000 - chart.layout.meta.offset);
+      if (!from || !to) return;
+      // Plotly leaves out what is zero at the end: "2026-11-24", "2026-11-24 03:00".
+      const whole = (local) => (local.length > 10 ? local : local + " 00:00").replace(" ", "T") + "Z";
+      const seconds = (local) => Math.round(Date.parse(whole(local)) / 1000 - chart.layout.meta.offset);
       ws.address.set({ zoom: seconds(from) + "-" + seconds(to) });
     },
 
@@ -182,11 +201,14 @@
   }
 
   /* What the server must know of this browser. */
-  ws.viewer = () => ({
-    theme: ws.theme(),
-    zone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC",
-    me: ws.stored("me") || "",
-  });
+  ws.viewer = function () {
+    mark(ws.stored("me") || "");
+    return {
+      theme: ws.theme(),
+      zone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC",
+      me: ws.stored("me") || "",
+    };
+  };
   ws.dark.addEventListener("change", () => {
     ws.apply();
     window.dash_clientside.set_props("viewer", { data: ws.viewer() });

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,7 +42,10 @@ FALLBACK_SECONDS = 10
 OWN_SCRIPTS = (
     "webstat.js",
     "address.js",
+    "dom.js",
+    "copy.js",
     "search.js",
+    "me.js",
     "keys.js",
     "jobs-columns.js",
     "jobs-tools.js",
@@ -67,12 +71,10 @@ INDEX = """<!doctype html>
 <a class="visually-hidden-focusable" href="#page">Skip to content</a>
 {{%app_entry%}}
 <noscript>webstat draws its pages in the browser: JavaScript must be on.</noscript>
-<footer>
 {{%config%}}
 {{%scripts%}}
 {own}
 {{%renderer%}}
-</footer>
 </body>
 </html>
 """
@@ -172,14 +174,14 @@ def _dash(settings: Settings, assets: Assets, source: Source, hub: Hub) -> Dash:
             own="\n".join(f'<script src="{assets.url(name)}"></script>' for name in OWN_SCRIPTS),
         ),
     )
-    app.layout = _frame
+    app.layout = partial(_frame, settings.collector.refresh_min_seconds)
     router.register(app, source, hub)
     _register_browser_side(app)
     _register_headers(app, source, server)
     return app
 
 
-def _frame() -> html.Div:
+def _frame(refresh_seconds: int) -> html.Div:
     button = "btn btn-outline-secondary"
     return html.Div(
         [
@@ -202,7 +204,7 @@ def _frame() -> html.Div:
                                 id=ids.REFRESH,
                                 className=button,
                                 title="Ask the collector for a new report",
-                                **{"aria-label": "Refresh now"},
+                                **{"aria-label": "Refresh now", "data-every": str(refresh_seconds)},
                             ),
                             html.Button(icon("circle-half"), id=ids.THEME, className=button, **{"aria-label": "Theme"}),
                             html.Div(id=ids.ME),

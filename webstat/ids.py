@@ -19,4 +19,4 @@ REFRESH = "refresh"
 REFRESH_SAID = "refresh-said"
 THEME = "theme"
 FIND = "find"  # the search box, made by search.js
-ME = "me"  # whose browser this is, made by search.js
+ME = "me"  # whose browser this is, made by me.js

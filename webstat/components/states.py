@@ -70,7 +70,7 @@ def headline(clusters: Sequence[Cluster], view: View) -> dcc.Link:
     )
     tone, symbol = TONES[state]
     if state is State.LIVE:
-        long = short = f"{total} {'cluster' if total == 1 else 'clusters'} live"
+        long, short = f"{total} {'cluster' if total == 1 else 'clusters'} live", f"{total} live"
     elif total == 1:
         long = short = WORDS[state] if state is State.NEW else f"cluster {WORDS[state]}"
     else:
