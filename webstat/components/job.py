@@ -11,8 +11,9 @@ from agent.report import Job, Node
 from webstat import addresses
 from webstat import format as words
 from webstat.components.capacity import NODE_WORDS
-from webstat.components.text import Part, clock, foreign, icon, link, person
+from webstat.components.text import Part, age, clock, foreign, icon, link, person
 from webstat.data.one import FAILED
+from webstat.health import Cluster
 from webstat.view import View
 
 JOB_STATES = {
@@ -61,6 +62,15 @@ def node_state(state: str) -> html.Span:
 def pill(state: html.Span) -> html.Span:
     """A state as a pill."""
     return html.Span(state, className="ws-pill flex-shrink-0")
+
+
+def known_at(cluster: Cluster, stale: bool, view: View) -> html.Span:
+    """How old what is known is; of a silent cluster, of when it is."""
+    if cluster.taken_at is None:
+        return html.Span()
+    if stale:
+        return html.Span(["as of ", clock(cluster.taken_at, view)], className="ws-sub text-nowrap")
+    return html.Span([age(cluster.taken_at, view), " old"], className="ws-sub text-nowrap d-none d-sm-inline")
 
 
 def copy(text: str, label: str, symbol: str = "copy", shown: str = "") -> html.Button:
@@ -176,7 +186,7 @@ def listing(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[Part]], ca
     )
 
 
-def attributes(record: Job | Node, ident: str, age: Part, view: View) -> html.Details:
+def attributes(record: Job | Node, ident: str, known: Part, view: View) -> html.Details:
     """Every field of the report's record, closed; what a report does not tell is `–`.
 
     `ident` stays the same, so that what was opened stays open when its content is replaced.
@@ -188,7 +198,7 @@ def attributes(record: Job | Node, ident: str, age: Part, view: View) -> html.De
     ]
     summary = [
         html.Span([icon("chevron-right"), f" All {len(fields)} attributes, as the report gives them"]),
-        html.Span(age, className="ms-auto ws-sub text-nowrap"),
+        html.Span(known, className="ms-auto ws-sub text-nowrap"),
     ]
     said = html.Caption("Every field of the newest report", className="visually-hidden")
     body = html.Table([said, html.Tbody(rows)], className="table ws-table ws-attributes mt-2")

@@ -143,8 +143,8 @@ def _beside(known: Known, view: View) -> list[Part]:
     record = known.job.record
     state = bricks.job_state(known.job.state, record.native_state, record.exit_status)
     beside: list[Part] = [bricks.copy(record.id, "Copy job id"), bricks.pill(state)]
-    if known.stale and not known.over:
-        beside.append(html.Span(["as of ", clock(known.at, view)], className="ws-sub text-nowrap"))
+    if not known.over:
+        beside.append(bricks.known_at(known.cluster, known.stale, view))
     return beside
 
 

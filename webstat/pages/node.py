@@ -145,8 +145,8 @@ def _beside(known: KnownNode, view: View) -> list[Part]:
     gone = html.Span([icon("dash-circle"), "no longer listed"], className="ws-st")
     state = bricks.node_state(record.state.value) if known.node.gone_at is None else gone
     beside: list[Part] = [bricks.copy(record.name, "Copy node name"), bricks.pill(state)]
-    if known.stale and known.node.gone_at is None:
-        beside.append(html.Span(["as of ", clock(known.at, view)], className="ws-sub text-nowrap"))
+    if known.node.gone_at is None:
+        beside.append(bricks.known_at(known.cluster, known.stale, view))
     return beside
 
 

@@ -1,4 +1,4 @@
-"""One job, one node: their rows whole, their spans, and which jobs were on a node.
+"""One job, one node: whole, as records; their spans, and which jobs were on a node, as frames.
 
 A job's nodes lie in job.hosts as ranges of word ids (collector/rows.py); which of them hold a node is not a
 question for SQL alone, so rows that may are read one after the other until enough do.
