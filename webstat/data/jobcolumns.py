@@ -120,10 +120,10 @@ def _times(columns: Columns, taken_at: float) -> Columns:
     since = np.where(np.isnan(columns["eligible_at"]), columns["submitted_at"], columns["eligible_at"])
     pending = np.isin(state, list(PENDING))
     until = np.where(np.isnan(started) | pending, np.where(np.isnan(ended), taken_at, ended), started)
-    holds = np.isin(state, (RUNNING, EXITING))
-    # A suspended job's walltime stands still; how long it has been suspended is not told.
-    ran = np.where(holds, taken_at - started, np.where(np.isin(state, list(ENDED)), ended - started, np.nan))
+    ran = np.where(state == RUNNING, taken_at - started, np.where(np.isin(state, list(ENDED)), ended - started, np.nan))
+    # While it exits or is suspended its walltime stands still; since when that is so is not told.
     ran = np.where(np.isnan(ran) & ~pending, columns["walltime_used_seconds"], ran)
+    ran = np.where(np.isnan(ran) & (state == EXITING), taken_at - started, ran)
     return {"since": since, "waited_seconds": np.maximum(until - since, 0.0), "ran_seconds": np.maximum(ran, 0.0)}
 
 

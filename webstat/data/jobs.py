@@ -25,6 +25,7 @@ _Hour = tuple[int, ...]
 """An hour and the marks by which its jobs are known to be the same."""
 
 _TABLES_KEPT, _PARTS_KEPT, _HOURS_KEPT, _ARRAYS_KEPT = 2, 2, 26, 5000
+_MEMORIES = 10_000
 
 
 def current(source: Source, clusters: Sequence[Cluster], now: float) -> pd.DataFrame:
@@ -65,9 +66,9 @@ def _table(source: Source, clusters: Sequence[Cluster], since: int) -> Table:
 
 def _part(source: Source, cluster: Cluster, since: int) -> tuple[Columns, dict[str, Told]]:
     """One cluster's jobs, and what else is told of their arrays."""
-    ended = list(_ended(source, cluster, since))
+    # In this order, whatever is stored meanwhile: no job that ends is missed, and every word that a job uses is known.
     living = source.ask(queries.load_living_jobs, cluster.id)
-    # After the jobs that use them: those of a report that was stored meanwhile are known, too.
+    ended = list(_ended(source, cluster, since))
     words = _words(source)
     pieces = [_of_hour(source, cluster, key, rows, words) for key, rows in ended]
     pieces.append(job_columns(living, _about(cluster, _queue_states(source, cluster)), words))
@@ -133,4 +134,6 @@ def _ended_before(source: Source, cluster: Cluster, number: str, since: int) -> 
 
 def _kept(source: Source, size: int, *what: object) -> Memory:
     """A small memory of its own for something of which only the newest is asked for."""
-    return source.remember(("jobs", *what), lambda: Memory(size))
+    # All in one place among what pages remember: each for itself would crowd the others out on a site of many clusters.
+    every = source.remember(("jobs",), lambda: Memory(_MEMORIES))
+    return every.get(what, lambda: Memory(size))

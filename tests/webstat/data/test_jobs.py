@@ -429,3 +429,14 @@ def test_the_frame_has_the_dtypes_promised(past: Past) -> None:
 def test_every_state_has_a_word() -> None:
     assert {state.value for state in JobState} | {"failed"} == set(STATES)
     assert job_columns.__doc__
+
+
+def test_a_job_that_exits_or_is_suspended_no_longer_runs(past: Past) -> None:
+    held = {"started_at": T0 - 5000, "walltime_seconds": 600, "hosts": {"n1": 4}}
+    states = (JobState.RUNNING, JobState.EXITING, JobState.SUSPENDED)
+    used = [a_job(n, state, walltime_used_seconds=33, **held) for n, state in enumerate(states)]
+    unsaid = [a_job(10 + n, state, **held) for n, state in enumerate(states)]
+    past.put(T0, *used, *unsaid)
+    frame = past.frame(T0)
+    assert frame["ran_seconds"].fillna(-1).tolist() == [5000, 33, 33, 5000, 5000, -1]
+    assert frame["expects"].tolist() == ["ends", "ends", ""] * 2
