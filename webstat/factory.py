@@ -49,7 +49,11 @@ OWN_SCRIPTS = (
     "keys.js",
     "jobs-columns.js",
     "jobs-tools.js",
+    "jobs-address.js",
+    "jobs-grid.js",
     "jobs.js",
+    "nodemap-looks.js",
+    "nodemap-table.js",
     "nodemap.js",
     "live.js",
 )

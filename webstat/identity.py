@@ -5,7 +5,7 @@ Hues are numbers 1 to 7 of the tokens c1 to c7. Colour is identity here, never a
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from zlib import crc32
@@ -17,12 +17,14 @@ HUES = 7
 
 @dataclass(frozen=True)
 class Shade:
-    """How one name is drawn: its hue (0 is the grey of others) and whether it is striped."""
+    """How one name is drawn: its hue (0 is the grey of others) and its texture."""
 
     hue: int
-    striped: bool = False
+    texture: int = 0
+    """PLAIN, STRIPED or DOTTED."""
 
 
+PLAIN, STRIPED, DOTTED = range(3)
 OTHERS = Shade(0)
 
 
@@ -60,18 +62,18 @@ def hues(weights: Iterable[tuple[str, str, float]]) -> dict[str, int]:
 def shades(names: Iterable[str], known: Mapping[str, int]) -> dict[str, Shade]:
     """Shade of each name shown in one chart, heaviest first; at most seven are coloured.
 
-    Where two share a hue the later one is striped; a third one keeps the hue's stripes as well, its
-    direct label tells it apart.
+    Where two share a hue the later one is striped, a third one dotted; a fourth keeps the dots, its direct label
+    tells it apart.
     """
     result: dict[str, Shade] = {}
-    used: set[int] = set()
+    used: Counter[int] = Counter()
     for place, name in enumerate(names):
         if place >= HUES:
             result[name] = OTHERS
             continue
         hue = known.get(name) or first_hue(name)
-        result[name] = Shade(hue, hue in used)
-        used.add(hue)
+        result[name] = Shade(hue, min(used[hue], DOTTED))
+        used[hue] += 1
     return result
 
 

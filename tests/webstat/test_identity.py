@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webstat.identity import HUES, OTHERS, Shade, colour, first_hue, hues, shades
+from webstat.identity import DOTTED, HUES, OTHERS, PLAIN, STRIPED, Shade, colour, first_hue, hues, shades
 
 names = st.text(min_size=1, max_size=12)
 weights = st.lists(st.tuples(names, st.sampled_from(["a", "b"]), st.floats(min_value=0.1, max_value=1e6)), max_size=40)
@@ -46,12 +46,13 @@ def test_at_most_seven_are_coloured_and_no_two_plain_ones_are_alike(shown: list[
     assert [shade for place, shade in enumerate(result.values()) if place >= HUES] == [OTHERS] * max(
         0, len(shown) - HUES
     )
-    plain = [shade.hue for shade in result.values() if not shade.striped and shade != OTHERS]
+    plain = [shade.hue for shade in result.values() if shade.texture == PLAIN and shade != OTHERS]
     assert len(plain) == len(set(plain))
 
 
-def test_of_two_with_one_hue_the_lighter_is_striped() -> None:
-    assert shades(["bob", "dave"], {"bob": 2, "dave": 2}) == {"bob": Shade(2), "dave": Shade(2, striped=True)}
+def test_of_those_with_one_hue_the_second_is_striped_and_the_third_dotted() -> None:
+    shown = shades(["bob", "dave", "erin"], dict.fromkeys(("bob", "dave", "erin"), 2))
+    assert shown == {"bob": Shade(2), "dave": Shade(2, STRIPED), "erin": Shade(2, DOTTED)}
 
 
 def test_colours_are_those_of_the_theme() -> None:

@@ -57,7 +57,7 @@ def counts(pieces: Sequence[Piece], bold: bool = False) -> html.Div:
 
 def shade_look(shade: Shade) -> str:
     """The classes that draw a shade."""
-    return f"b-c c{shade.hue}" + (" tx" if shade.striped else "")
+    return f"b-c c{shade.hue}" + ("", " tx", " td")[shade.texture]
 
 
 @dataclass(frozen=True)

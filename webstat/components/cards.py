@@ -18,13 +18,15 @@ def card(
     ident: str,
     stale: bool = False,
     fill: bool = True,
+    tools: Part = None,
 ) -> html.Section:
     """A card: the question, what is drawn and in which unit, then the answer. `ident` names it for screen readers;
-    `fill` makes it as high as its neighbours.
+    `fill` makes it as high as its neighbours; `tools` stand at the right of its head.
     """
-    head = html.Div(
-        [html.H2(title, className="ws-q", id=ident), html.Div(subtitle, className="ws-sub")], className="mb-2"
-    )
+    words = [html.H2(title, className="ws-q", id=ident), html.Div(subtitle, className="ws-sub")]
+    head = html.Div(words, className="mb-2")
+    if tools is not None:
+        head = html.Div([html.Div(words, className="me-auto"), html.Div(tools)], className="ws-card-head mb-2")
     return html.Section(
         html.Div([head, html.Div(list(body))], className="card-body"),
         className="card" + (" h-100" if fill else "") + (" ws-stale" if stale else ""),

@@ -15,7 +15,7 @@ CONFIG = {
     "plotlyServerURL": "",
     "responsive": True,
     "scrollZoom": False,
-    "doubleClick": "reset",
+    "doubleClick": "autosize",
 }
 
 

@@ -70,7 +70,7 @@ def node_map(
 
     columns: cells in a row. states, rows, sets: words that the nodes' numbers point at (state, rack, properties).
     nodes: name, row, state, native, cores, used, gpus, gpus_used, memory, memory_used (MiB), load, comment, properties.
-    users, queues: name, hue, striped. jobs: id, name, user, queue, state, cores, started_at, ends_at, nodes (places of
+    users, queues: name, hue, texture. jobs: id, name, user, queue, state, cores, started_at, ends_at, nodes (places of
     its nodes), on (cores on each; null where not told).
     """
     nodes = nodes.iloc[sorted(range(len(nodes)), key=lambda place: natural(nodes["name"].iloc[place]))]
@@ -159,7 +159,7 @@ class _Words(dict[Any, int]):
 
 def _shaded(names: Sequence[str], shades: Mapping[str, Shade]) -> dict[str, Any]:
     drawn = [shades.get(name, OTHERS) for name in names]
-    return {"name": names, "hue": [shade.hue for shade in drawn], "striped": [shade.striped for shade in drawn]}
+    return {"name": names, "hue": [shade.hue for shade in drawn], "texture": [shade.texture for shade in drawn]}
 
 
 def _numbers(column: pd.Series) -> list[int | None]:

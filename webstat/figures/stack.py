@@ -12,7 +12,7 @@ import pandas as pd
 
 from webstat.data.usage import Stretch, Usage
 from webstat.figures.template import local, safe, template
-from webstat.identity import OTHERS, Shade, colour
+from webstat.identity import DOTTED, OTHERS, STRIPED, Shade, colour
 from webstat.theme import tokens
 
 HEIGHT, TOP, BOTTOM = 300, 8, 34
@@ -55,14 +55,14 @@ def usage_figure(
     shades: Mapping[str, Shade],
     revision: str,
     zoom: Stretch | None = None,
-    me: str | None = None,
 ) -> dict[str, Any] | None:
     """Cores in use as bands, largest at the bottom, others on top; None where no core was in use, or no report came.
 
     `usable` is the dotted line; `shades` has the shade of each column of `usage.holders`. Of a `zoom` only that
-    stretch is shown; what a viewer does to the axes is kept as long as it and `revision` are the same. The band of
-    `me` says so. `layout.meta` has the distance of the axis from UTC, for who reads the axis. Local times are those of the zone at `until`: on the two days a
-    year when clocks change, the hours before the change are labelled an hour off.
+    stretch is shown; what a viewer does to the axes is kept as long as it and `revision` are the same.
+    `layout.meta` has the distance of the axis from UTC in seconds, for who reads what a viewer chose. Local times
+    are those of the zone at `until`: on the two days a year when clocks change, the hours before the change are
+    labelled an hour off.
     """
     segments = runs(usage.total)
     if not segments or not (usage.total > 0).any():
@@ -86,8 +86,7 @@ def usage_figure(
         }
 
     bands: list[tuple[str, pd.Series, Shade]] = [
-        (safe(str(holder)) + (" (you)" if holder == me else ""), usage.holders[holder], shades[str(holder)])
-        for holder in usage.holders.columns
+        (safe(str(holder)), usage.holders[holder], shades[str(holder)]) for holder in usage.holders.columns
     ]
     if usage.folded:
         bands.append((f"{usage.folded} others", usage.others, OTHERS))
@@ -97,15 +96,7 @@ def usage_figure(
             if not (series.iloc[start:stop] > 0).any():
                 continue
             fill = colour(shade, theme)
-            look: dict[str, Any] = {"fillcolor": fill}
-            if shade.striped:
-                look["fillpattern"] = {
-                    "shape": "/",
-                    "fgcolor": fill,
-                    "bgcolor": t["surface"],
-                    "size": 6,
-                    "solidity": 0.5,
-                }
+            look: dict[str, Any] = {"fillcolor": fill, **_pattern(shade, fill, t["surface"])}
             data.append(
                 line(
                     series,
@@ -141,6 +132,15 @@ def usage_figure(
         **_gaps(usage.total, segments, until, step, offset, theme),
     }
     return {"data": data, "layout": layout}
+
+
+def _pattern(shade: Shade, fill: str, ground: str) -> dict[str, Any]:
+    """The textures of the style sheet's .tx and .td."""
+    if shade.texture == STRIPED:
+        return {"fillpattern": {"shape": "/", "fgcolor": fill, "bgcolor": ground, "size": 6, "solidity": 0.5}}
+    if shade.texture == DOTTED:
+        return {"fillpattern": {"shape": ".", "fgcolor": ground, "bgcolor": fill, "size": 5, "solidity": 0.25}}
+    return {}
 
 
 def _gaps(

@@ -63,7 +63,7 @@ def test_every_node_is_there_with_its_jobs(server: Server) -> None:
             on[place] += amount
     assert on == columns["used"]
     assert {found["states"][state] for state in columns["state"]} >= {"busy", "offline"}
-    assert len(found["users"]["name"]) == len(found["users"]["hue"]) == len(found["users"]["striped"])
+    assert len(found["users"]["name"]) == len(found["users"]["hue"]) == len(found["users"]["texture"])
     assert any(found["users"]["hue"])
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.webstat.data.test_frames import nodes
 from webstat.data.nodemap import FEW, columns_for, natural, node_map, racks
-from webstat.identity import Shade
+from webstat.identity import STRIPED, Shade
 
 NOTHING_TOLD = pd.DataFrame({"name": pd.Series(dtype="str"), "jobs": pd.Series(dtype="object")})
 JOBS = {
@@ -97,13 +97,13 @@ def test_jobs_know_their_nodes_and_cores() -> None:
         ("2.s", "bob", "short", {}),
         ("3.s", "bob", "short", {}),
     )
-    found = node_map(machine, told(a2=["1.s", "2.s", "9.s"]), running, {"bob": Shade(3, True)}, {"batch": Shade(1)})
+    found = node_map(machine, told(a2=["1.s", "2.s", "9.s"]), running, {"bob": Shade(3, STRIPED)}, {"batch": Shade(1)})
     assert found["jobs"]["id"] == ["1.s", "2.s", "3.s"]
     assert found["jobs"]["nodes"] == [[0, 1], [1], []]
     assert found["jobs"]["on"] == [[8, 1], [None], []]
     assert found["jobs"]["ends_at"] == [1060, 1060, 1060]
-    assert found["users"] == {"name": ["alice", "bob"], "hue": [0, 3], "striped": [False, True]}
-    assert found["queues"] == {"name": ["batch", "short"], "hue": [1, 0], "striped": [False, False]}
+    assert found["users"] == {"name": ["alice", "bob"], "hue": [0, 3], "texture": [0, 1]}
+    assert found["queues"] == {"name": ["batch", "short"], "hue": [1, 0], "texture": [0, 0]}
     assert [found["states"][state] for state in found["nodes"]["state"]] == ["busy", "partial", "down"]
     assert found["nodes"]["memory"] == [65536, None, None]
     assert found["nodes"]["memory_used"] == [1, None, None]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from webstat.data.usage import STEP, Usage
 from webstat.figures import stack
 from webstat.figures.stack import LABEL_PIXELS, labels, push_apart, runs, usage_figure
-from webstat.identity import Shade, shades
+from webstat.identity import shades
 from webstat.theme import THEMES, tokens
 
 SINCE = 1_800_000_000 // 900 * 900
@@ -101,15 +101,15 @@ def test_colours_are_those_of_the_theme(theme: str) -> None:
     assert not any(value in text for value in set(other.values()) - set(mine.values()))
 
 
-def test_the_second_of_a_hue_is_striped() -> None:
-    usage = usage_of({"a": [5.0, 5.0], "b": [4.0, 4.0]})
+def test_the_second_of_a_hue_is_striped_the_third_dotted() -> None:
+    usage = usage_of({"a": [5.0, 5.0], "b": [4.0, 4.0], "c": [3.0, 3.0]})
     figure = usage_figure(
         usage, usable_of(usage), until=SINCE + 900, theme="light", zone=BERLIN,
-        shades={"a": Shade(2), "b": Shade(2, striped=True)}, revision="c",
+        shades=shades(["a", "b", "c"], {"a": 2, "b": 2, "c": 2}), revision="c",
     )  # fmt: skip
     assert figure is not None
     assert "fillpattern" not in figure["data"][0]
-    assert figure["data"][1]["fillpattern"]["shape"] == "/"
+    assert [figure["data"][place]["fillpattern"]["shape"] for place in (1, 2)] == ["/", "."]
 
 
 def test_strangers_names_cannot_act() -> None:
@@ -148,12 +148,6 @@ def test_a_zoom_is_the_range_of_the_axis_and_a_revision_of_its_own() -> None:
     assert other is not None
     revisions = [one["layout"]["uirevision"] for one in (whole, figure, other)]
     assert len(set(revisions)) == 3
-
-
-def test_the_viewers_own_band_says_so() -> None:
-    figure = figure_of(usage_of({"a": [5.0, 5.0], "b": [1.0, 1.0]}), me="b")
-    assert figure is not None
-    assert [trace["name"] for trace in figure["data"][:2]] == ["\u2068a\u2069", "\u2068b\u2069 (you)"]
 
 
 def test_local_time_is_that_of_the_end_on_the_day_clocks_change() -> None:
