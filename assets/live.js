@@ -64,7 +64,7 @@
     live: [() => [hidden("Live updates are on")], "Live: new reports appear by themselves."],
     reconnecting: [() => [seen("reconnecting …")], "The live stream broke off. The page connects again by itself; its ages count on."],
     stale: [
-      () => [hidden("No live updates, asking every 10 s"), age(), seen(", asking every 10 s", "d-none d-xxl-inline", true)],
+      () => [hidden("No live updates, asking every 10 s"), age(), seen(", asking every 10 s", "ws-asking", true)],
       "No live stream comes through. The page asks every 10 s instead; the ages beside numbers stay true.",
     ],
     unreachable: [() => [seen("webstat does not answer")], "What is shown stays as it was; the page tries again by itself."],
