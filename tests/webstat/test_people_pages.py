@@ -73,6 +73,13 @@ def classed(page: Any, name: str) -> list[dict[str, Any]]:
     return [c for c in walk(page) if name in str(c["props"].get("className", "")).split()]
 
 
+@pytest.mark.parametrize("address", ["/", "/free", "/user/alice", "/group/pande", "/user/nobody"])
+def test_every_list_of_children_is_flat(built: Site, address: str) -> None:
+    for component in walk([built.page(address, me="alice")]):
+        children = component["props"].get("children")
+        assert not isinstance(children, list) or not any(isinstance(child, list) for child in children), component
+
+
 # Users and groups
 
 

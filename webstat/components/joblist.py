@@ -81,7 +81,9 @@ def _known(job: Any, view: View) -> list[Part]:
 
 def _expected(job: Any, view: View) -> Part:
     if pd.isna(job.expected_at) or not job.expects:
-        return html.Span("not foretold", className="z")
+        waited = _time(job, view)
+        known = html.Span(waited, className="z d-lg-none text-nowrap") if waited else None
+        return html.Span([html.Span("not foretold", className="z" + (" d-none d-lg-inline" if waited else "")), known])
     words = {"ends": "ends by ", "starts": "starts ", "ended": "ended "}[job.expects]
     return html.Span([words, clock(job.expected_at, view)], className="text-nowrap")
 
