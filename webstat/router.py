@@ -138,7 +138,7 @@ class Artist:
         entry = found[0].entry if found else ""
         moment = int(now // SHARED_SECONDS)
         frame, drawing.drawn["frame"] = self._drawings.get(
-            (entry, *seen.items(), *look[1:3], moment), lambda: _framed(view, entry)
+            (path, *seen.items(), *look[1:3], moment), lambda: _framed(view, entry)
         )
         before = drawn.get("frame") or [None] * len(frame)
         drawing.frame = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dash import dcc, html
 
+from webstat import addresses
 from webstat.components.states import TONES, WORDS, headline
 from webstat.components.text import Part, age, foreign, icon, link
 from webstat.format import duration, zone_words
@@ -104,7 +105,7 @@ def demo(view: View) -> list[Part]:
 
 
 def footer(view: View) -> list[Part]:
-    """Time zone and the measured load on each scheduler."""
+    """Time zone, the measured load on each scheduler, and the same as text."""
     loads = [
         f"{c.query_seconds:.1f} s every {duration(c.period_seconds)} on {c.title}"
         for c in view.clusters
@@ -115,5 +116,9 @@ def footer(view: View) -> list[Part]:
     if loads:
         more = f", and {len(loads) - 3} more" if len(loads) > 3 else ""
         parts.append(html.Span(f"What asking the schedulers costs them: {', '.join(loads[:3])}{more}."))
-    parts.append(html.Span("webstat", className="ms-md-auto"))
+    if view.clusters:
+        shown = next((c for c in view.clusters if view.path == addresses.cluster_page(c.name)), None)
+        # Not a page of the site's own drawing: a plain link, which leaves it.
+        text = f"{addresses.cluster_page(shown.name)}.txt" if shown else "/clusters.txt"
+        parts.append(html.A("As text, for terminals", href=text, className="ms-md-auto"))
     return parts
