@@ -25,6 +25,7 @@ from flask import request as flask_request
 
 from collector.settings import Settings
 from webstat import api, ids, router
+from webstat.api.answers import trouble
 from webstat.components.text import icon
 from webstat.data.source import Source
 from webstat.errors import WebError
@@ -136,6 +137,7 @@ def create_app(settings: Settings) -> FastAPI:
         return assets.answer(name, request)
 
     app.include_router(api.router(source))
+    app.add_exception_handler(WebError, trouble)
     app.mount("/", WSGIMiddleware(_dash(settings, assets, source, hub).server, workers=THREADS))
     return app
 

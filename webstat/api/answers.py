@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from webstat.data.source import Source
 
@@ -54,3 +54,11 @@ def answer_once(request: Request, body: bytes, kind: str = "application/json") -
     if len(body) > WORTH_COMPRESSING and "gzip" in request.headers.get("accept-encoding", ""):
         body, headers["Content-Encoding"] = gzip.compress(body, 4, mtime=0), "gzip"
     return Response(body, headers=headers, media_type=kind)
+
+
+def trouble(request: Request, error: Exception) -> Response:
+    """What is said where the store cannot be read: 503, in text where text was asked for, else as JSON."""
+    sentence = f"The store could not be read: {error}."
+    if request.url.path.endswith(".txt"):
+        return Response(sentence + "\n", 503, media_type="text/plain; charset=utf-8")
+    return JSONResponse({"error": sentence}, 503)

@@ -330,3 +330,16 @@ def test_a_store_without_tables_has_no_clusters_to_tell_of(tmp_path: Path) -> No
         assert get(server, "/clusters.txt")[2].splitlines()[-1] == "No cluster answers now."
         status, _, said = get(server, "/cluster/c.txt")
         assert (status, said) == (404, "No cluster is named “c”. There are none yet.\n")
+
+
+def test_a_store_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(b"no database at all, and long enough to be looked into" * 50)
+    with served(settings_for(f"sqlite:///{path}", "c")) as server:
+        for address in ("/clusters.txt", "/cluster/c.txt"):
+            status, headers, said = get(server, address)
+            assert (status, said) == (503, "The store could not be read: file is not a database.\n")
+            assert headers["Content-Type"] == "text/plain; charset=utf-8"
+        for address in ("/clusters.json", "/cluster/c.json", "/data/find?q=a"):
+            status, _, said = get(server, address)
+            assert (status, json.loads(said)["error"]) == (503, "The store could not be read: file is not a database.")
