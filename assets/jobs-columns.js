@@ -4,19 +4,11 @@
 (function () {
   "use strict";
   const ws = window.webstat;
+  const { make, icon } = ws;
   const jobs = (ws.jobs = {});
   const NBSP = "\u00a0";
   const UNKNOWN = "–";
 
-  /* An element of a class, with children (nodes or text) and attributes. */
-  const make = (jobs.make = function (tag, className, children = [], attributes = {}) {
-    const element = document.createElement(tag);
-    if (className) element.className = className;
-    Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, value));
-    element.append(...[].concat(children));
-    return element;
-  });
-  const icon = (jobs.icon = (name, tone = "") => make("i", ("bi bi-" + name + " " + tone).trim(), [], { "aria-hidden": "true" }));
   const quiet = (text) => make("span", "text-body-secondary", text);
 
   jobs.number = (value) => (value === null || value === undefined ? UNKNOWN : Math.round(value).toLocaleString("en"));
@@ -128,7 +120,8 @@
   function elapsedText(job) {
     if (job.kind === "array") {
       if (!job.tasks_running && !job.tasks_waiting) return jobs.number(job.tasks_done) + " done";
-      return jobs.number(job.tasks_running) + " run, " + jobs.number(job.tasks_waiting) + " wait";
+      const rest = job.tasks_waiting ? jobs.number(job.tasks_waiting) + " wait" : jobs.number(job.tasks_done) + " done";
+      return jobs.number(job.tasks_running) + " run, " + rest;
     }
     if (PENDING.includes(job.state)) return job.waited_seconds === null ? UNKNOWN : "waited " + wait(job.waited_seconds);
     if (job.ran_seconds === null) return OVER.includes(job.state) ? "did not run" : UNKNOWN;
@@ -154,6 +147,7 @@
       if (OVER.includes(job.state)) return UNKNOWN;
       return PENDING.includes(job.state) ? "not foretold" : "no end foretold";
     }
+    if (job.state === "exiting") return "ends now";
     if (job.expects === "ended") return "ended " + clock(at);
     if (at < ws.now() - 60 && !about.stale.has(job.cluster)) return "due since " + clock(at);
     return job.expects === "ends" ? "ends by " + clock(at) : clock(at);
@@ -195,7 +189,7 @@
     { id: "gpus", title: "GPUs", width: 64, usual: true, low: true, sort: "gpus", csv: ["gpus"], ...count("gpus") },
     { id: "memory", title: "Memory", width: 84, right: true, sort: "memory_bytes", csv: ["memory_bytes"], text: (job) => ws.memory(job.memory_bytes) },
     { id: "walltime", title: "Walltime", width: 88, right: true, sort: "walltime_seconds", csv: ["walltime_seconds"], text: (job) => length(job.walltime_seconds) },
-    { id: "time", title: "Waited, or ran", width: 186, usual: true, low: true, down: true, sort: "waited_seconds", csv: ["waited_seconds", "ran_seconds"], text: elapsedText, draw: elapsed },
+    { id: "time", title: "Waited, or ran", width: 194, usual: true, low: true, down: true, sort: "waited_seconds", csv: ["waited_seconds", "ran_seconds"], text: elapsedText, draw: elapsed },
     { id: "submitted", title: "Submitted", width: 104, sort: "submitted_at", csv: ["submitted_at"], ...moment("submitted_at") },
     { id: "started", title: "Started", width: 104, sort: "started_at", csv: ["started_at"], ...moment("started_at") },
     { id: "expected", title: "Expected", width: 150, tight: { width: 132 }, usual: true, sort: "expected_at", csv: ["expected_at", "expects"], text: expectedText, draw: expected },

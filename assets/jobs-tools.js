@@ -3,8 +3,7 @@
 (function () {
   "use strict";
   const ws = window.webstat;
-  const jobs = ws.jobs;
-  const { make, icon } = jobs;
+  const { jobs, make, icon } = ws;
   const SEARCH_AFTER = 60; // milliseconds of no typing
   const FILTER_FROM = 9; // choices of a list, from which on it has a field to filter them
 
@@ -22,7 +21,7 @@
   /* The choices of one word of the address, with their counts. While the list is open nothing in it moves. */
   function choices(kind, title, change) {
     const filter = make("input", "form-control mb-2", [], { type: "search", placeholder: "Filter", "aria-label": "Filter: " + title });
-    const list = make("ul", "ws-choices list-unstyled m-0", [], { "aria-label": title });
+    const list = make("ul", "ws-picks list-unstyled m-0", [], { "aria-label": title });
     const clear = button("Clear", {}, "btn btn-link btn-sm p-0 mt-1");
     const element = make("div", "", [filter, list, clear]);
     const rows = new Map();
@@ -107,22 +106,24 @@
     const buttons = ["running", "queued", "held", "suspended", "unknown", "finished", "failed"].map((name) => {
       const [symbol, text] = jobs.STATES[name];
       const number = make("b", "fw-semibold ms-1");
+      const rare = name === "suspended" || name === "unknown";
       const element = button([...worded(symbol, text, "ws-fold-2"), number], { title: text + ". With Shift: only these" });
-      element.addEventListener("click", (event) => change(name, event.shiftKey || event.ctrlKey || event.metaKey));
+      element.classList.toggle("ws-rare", rare);
+      element.addEventListener("click", (event) => change(name, !ws.plain(event)));
       group.append(element);
-      return { name, element, number };
+      return { name, rare, element, number };
     });
     return {
       element: group,
       update(facets, words) {
-        buttons.forEach(({ name, element, number }) => {
+        buttons.forEach(({ name, rare, element, number }) => {
           const on = words.states.includes(name);
           const count = facets ? facets.state[name] || 0 : null;
           element.classList.toggle("active", on);
           element.setAttribute("aria-pressed", String(on));
           if (count !== null) number.textContent = jobs.number(count);
           // What hardly ever occurs has a button only when it does.
-          if (name === "suspended" || name === "unknown") element.hidden = !count && words.explicit !== true;
+          if (rare) element.hidden = !count;
         });
       },
     };
@@ -133,7 +134,7 @@
       type: "search", placeholder: "Search every column", "aria-label": "Search jobs", "aria-keyshortcuts": "/", autocomplete: "off", spellcheck: "false", maxlength: "200",
     });
     const element = make("div", "input-group ws-search", [
-      make("span", "input-group-text", icon("search")), input, make("span", "input-group-text d-none d-md-flex", make("kbd", "", "/")),
+      make("span", "input-group-text", icon("search")), input, make("span", "input-group-text ws-hint", make("kbd", "", "/")),
     ]);
     let soon = 0;
     input.addEventListener("input", () => {
@@ -161,7 +162,7 @@
   }
 
   function columns(choose) {
-    const list = make("ul", "ws-choices list-unstyled m-0", [], { "aria-label": "Columns" });
+    const list = make("ul", "ws-picks list-unstyled m-0", [], { "aria-label": "Columns" });
     const reset = button("The usual ones", {}, "btn btn-link btn-sm p-0 mt-1");
     const boxes = jobs.COLUMNS.map((column) => {
       const box = make("input", "form-check-input", [], { type: "checkbox" });
@@ -187,37 +188,11 @@
     };
   }
 
-  async function copy(text) {
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      // Without https there is no clipboard to write to: the old way.
-      const field = make("textarea", "visually-hidden", text, { "aria-hidden": "true" });
-      document.body.append(field);
-      field.select();
-      document.execCommand("copy");
-      field.remove();
-    }
-  }
-
+  /* Copied by copy.js, which says so. */
   function linkButton(address) {
-    const words = make("span", "ms-1 ws-fold-1", "Link");
-    const said = make("span", "visually-hidden", [], { role: "status" });
-    const element = button([icon("link-45deg"), words], { title: "Copy the address of what is shown" });
-    let back = 0;
-    element.addEventListener("click", async () => {
-      await copy(address());
-      words.textContent = "Copied";
-      said.textContent = "The address is copied.";
-      element.classList.add("said");
-      clearTimeout(back);
-      back = setTimeout(() => {
-        words.textContent = "Link";
-        said.textContent = "";
-        element.classList.remove("said");
-      }, 2000);
-    });
-    return make("span", "d-flex", [element, said]);
+    const element = button(worded("link-45deg", "Link", "ws-fold-1"), { title: "Copy the address of what is shown" }, "btn btn-outline-secondary text-nowrap ws-copy");
+    element.addEventListener("click", () => (element.dataset.copy = address()));
+    return element;
   }
 
   /* Build the row into `place`. `act` is what jobs.js does when something is chosen:
@@ -234,7 +209,7 @@
       facet("User", [["user", "User"]], act.facet),
       facet("More", [["group", "Group"], ["account", "Account"]], act.facet),
     ];
-    const clear = button(worded("x-lg", "Clear"), { title: "Clear search and filters" });
+    const clear = button(worded("x-lg", "Clear"), { title: "Clear search and filters" }, "btn btn-outline-secondary text-nowrap ws-clear");
     clear.addEventListener("click", act.clear);
     const fold = button(["Filter", make("b", "fw-semibold ms-1"), " ", icon("chevron-down")], { "aria-expanded": "false", "aria-controls": "jobs-facets" }, "btn btn-outline-secondary text-nowrap ws-unfold");
     const folded = make("div", "ws-facets", [...facets.map((one) => one.element), clear], { id: "jobs-facets" });

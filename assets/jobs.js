@@ -1,182 +1,16 @@
 /* The table of jobs: what the address asks for is fetched from /data/jobs block by block, shown, and kept true.
-   What a cell says is jobs-columns.js, the row of buttons jobs-tools.js. The grid's own script is loaded when the
-   page is first shown. The address is the only state: whoever changes it, sync() brings the table after it. */
+   What a cell says is jobs-columns.js, the row of buttons jobs-tools.js, the address jobs-address.js, the grid's
+   columns jobs-grid.js. One function, since all of it moves one table: rows, selection, focus and what is said of them. */
 (function () {
   "use strict";
   const ws = window.webstat;
-  const jobs = ws.jobs;
-  const { make, icon, about } = jobs;
+  const { jobs, make, icon } = ws;
+  const { about } = jobs;
+  const { FACETS, read, question, csvAddress, put, listed, act } = jobs.address;
+  const { library, roomOf, columnDefs } = jobs.grid;
 
   const BLOCK = 100; // rows asked for at a time
-  const NARROW = 768; // pixels of the window below which a job is two lines
-  const TIGHT = 1120; // pixels of the table below which the low columns go
-  const TOLD_AFTER = 600; // milliseconds until the rest of the page hears of what was typed
-  const FACETS = ["cluster", "queue", "user", "group", "account"];
-  const LIVING = ["running", "queued", "held", "suspended", "unknown"];
-  const USUAL = jobs.COLUMNS.filter((column) => column.usual).map((column) => column.id);
-  const SORTED = "expected_at"; // the order when the address names none
-
-  /* Words of the address */
-
-  const decode = (text) => {
-    try {
-      return decodeURIComponent(text);
-    } catch {
-      return text;
-    }
-  };
-  const listOf = (text) => (text || "").split(",").filter(Boolean).map(decode);
-  const listed = (items) => (items.length ? items.map((item) => item.replace(/[%,]/g, encodeURIComponent)).join(",") : null);
-  const same = (a, b) => a.length === b.length && a.every((one) => b.includes(one));
-
-  function read() {
-    const query = ws.address.query();
-    const words = { q: query.get("q") || "", sort: query.get("sort") || SORTED, open: listOf(query.get("open")), job: query.get("job") };
-    FACETS.forEach((kind) => (words[kind] = listOf(query.get(kind))));
-    const states = listOf(query.get("state")).filter((name) => name in jobs.STATES);
-    words.explicit = states.length > 0;
-    words.states = words.explicit ? states : LIVING;
-    const known = (names) => jobs.COLUMNS.map((column) => column.id).filter((id) => names.includes(id));
-    const columns = known(listOf(query.get("columns") || ws.stored("columns")));
-    words.chosenColumns = columns.length > 0 && !same(columns, USUAL);
-    words.columns = words.chosenColumns ? columns : USUAL;
-    const me = ws.stored("me");
-    words.mine = Boolean(me) && same(words.user, [me]);
-    words.narrowed = Boolean(words.q) || words.explicit || FACETS.some((kind) => words[kind].length);
-    return words;
-  }
-
-  /* The words that choose jobs, as the server takes them. */
-  function question(words) {
-    const asked = new URLSearchParams();
-    if (words.q) asked.set("q", words.q);
-    if (words.explicit) asked.set("state", listed(words.states));
-    FACETS.forEach((kind) => words[kind].length && asked.set(kind, listed(words[kind])));
-    if (words.sort !== SORTED) asked.set("sort", words.sort);
-    return asked;
-  }
-
-  let telling = 0;
-  /* Change the address. `typed` replaces it and tells the rest of the page later, else it is a step to go back. */
-  function put(changes, typed) {
-    clearTimeout(telling);
-    ws.address.set(changes, typed);
-    if (typed) {
-      sync();
-      telling = setTimeout(() => window.dispatchEvent(new CustomEvent("_dashprivate_pushstate")), TOLD_AFTER);
-    }
-  }
-
-  const act = {
-    search: (text) => put({ q: text || null }, true),
-    state(name, only) {
-      const { states } = read();
-      const next = only ? [name] : states.includes(name) ? states.filter((one) => one !== name) : [...states, name];
-      put({ state: same(next, LIVING) ? null : listed(next) });
-    },
-    facet: (kind, names) => put({ [kind]: listed(names) }),
-    mine() {
-      const me = ws.stored("me");
-      if (!me) return ws.askMe && ws.askMe();
-      put({ user: read().mine ? null : listed([me]) });
-    },
-    columns(ids) {
-      const usual = ids === null || same(ids, USUAL);
-      ws.store("columns", usual ? "" : ids.join(","));
-      put({ columns: usual ? null : ids.join(",") });
-      sync();
-    },
-    clear: () => put({ q: null, state: null, ...Object.fromEntries(FACETS.map((kind) => [kind, null])) }),
-    address() {
-      const here = new URL(location.href);
-      const { columns, chosenColumns } = read();
-      if (chosenColumns) here.searchParams.set("columns", columns.join(","));
-      return here.href;
-    },
-    sort(column) {
-      const { sort } = read();
-      const first = (column.right || column.down ? "-" : "") + column.sort;
-      const second = first.startsWith("-") ? column.sort : "-" + column.sort;
-      const next = sort === first ? second : sort === second ? SORTED : first;
-      put({ sort: next === SORTED ? null : next });
-    },
-    fold(key) {
-      const { open } = read();
-      put({ open: listed(open.includes(key) ? open.filter((one) => one !== key) : [...open, key]) }, true);
-    },
-  };
-
-  function csvAddress(words) {
-    const asked = question(words);
-    asked.set("columns", jobs.COLUMNS.filter((column) => words.columns.includes(column.id)).flatMap((column) => column.csv).join(","));
-    return "/jobs.csv?" + asked;
-  }
-
-  /* The grid's script, once. */
-  let script = null;
-  function library() {
-    script ??= new Promise((resolve, reject) => {
-      const element = make("script", "", [], { src: ws.grid });
-      element.onload = () => {
-        window.agGrid.ModuleRegistry.registerModules([window.agGrid.AllCommunityModule]);
-        resolve(window.agGrid);
-      };
-      element.onerror = () => {
-        script = null;
-        reject(new Error("the table’s script could not be loaded"));
-      };
-      document.head.append(element);
-    });
-    return script;
-  }
-
-  /* What a column's head does: sorts on the server, so that the rows stay until the new ones are there. */
-  class Head {
-    init(params) {
-      this.element = make("span", "ws-head");
-      this.cell = params.eGridHeader;
-      this.click = () => act.sort(this.column);
-      this.press = (event) => event.key === "Enter" && this.click();
-      this.element.addEventListener("click", this.click);
-      this.cell.addEventListener("keydown", this.press);
-      this.refresh(params);
-    }
-    refresh(params) {
-      this.column = params.spec;
-      const { sort } = read();
-      const sorted = sort.replace("-", "") === this.column.sort ? (sort.startsWith("-") ? "descending" : "ascending") : "none";
-      // After the grid's own, which knows of no order.
-      queueMicrotask(() => this.cell.setAttribute("aria-sort", sorted));
-      this.element.replaceChildren(make("span", "ws-cut", params.displayName));
-      if (sorted !== "none") this.element.append(" ", icon(sorted === "ascending" ? "arrow-up" : "arrow-down"));
-      return true;
-    }
-    getGui() {
-      return this.element;
-    }
-    destroy() {
-      this.cell.removeEventListener("keydown", this.press);
-    }
-  }
-
-  function columnDefs(words, tight) {
-    if (innerWidth < NARROW) return [definition(jobs.NARROW, { flex: 1, resizable: false })];
-    const little = tight && !words.chosenColumns;
-    return jobs.COLUMNS.filter((column) => words.columns.includes(column.id) && !(little && column.low)).map((usual) => {
-      const column = little ? { ...usual, ...usual.tight } : usual;
-      const size = column.grows ? { flex: 1, minWidth: column.width } : { width: column.width };
-      return definition(column, { ...size, type: column.right ? "rightAligned" : undefined });
-    });
-  }
-
-  const definition = (column, more) => ({
-    colId: column.id,
-    headerName: column.title,
-    headerComponentParams: { spec: column },
-    valueGetter: ({ data }) => (data ? column.text(data) : ""),
-    cellRenderer: ({ data, value }) => (data ? (column.draw ? column.draw(data, value) : value) : ""),
-    ...more,
-  });
+  const [HIGH, TALL] = [32, 58]; // pixels of a row; of one on a phone
 
   /* One table, for as long as its place is on the screen. */
   function enter(place) {
@@ -188,8 +22,7 @@
     let last = null; // the newest answer
     let controller = new AbortController();
     let broken = false;
-    let narrow = innerWidth < NARROW;
-    let tight = place.clientWidth < TIGHT;
+    let room = roomOf(place);
     let focused = null; // key of the row that has the focus, or had it last
     let states = new Map();
     let following = 0;
@@ -218,8 +51,8 @@
       query.set("start", start);
       query.set("rows", rows);
       const response = await fetch("/data/jobs?" + query, { signal: controller.signal });
-      if (!response.ok) throw new Error("status " + response.status);
-      const answer = await response.json();
+      const answer = await response.json().catch(() => ({}));
+      if (!response.ok || !answer.columns) throw new Error(answer.error || "Status " + response.status + ".");
       const names = Object.keys(answer.columns);
       const length = names.length ? answer.columns[names[0]].length : 0;
       answer.list = Array.from({ length }, (_, place) => Object.fromEntries(names.map((name) => [name, answer.columns[name][place]])));
@@ -265,8 +98,8 @@
       broken = true;
       const again = make("button", "btn btn-outline-secondary btn-sm ms-auto", "Try again", { type: "button" });
       again.addEventListener("click", () => load());
-      const rest = last ? "The last answer stays; it is asked for again with the next report." : "It is asked for again with the next report.";
-      const words = make("div", "", [make("b", "fw-semibold", "The jobs could not be read."), ` ${rest} (${error.message})`]);
+      const rest = last ? "The last answer stays; they are asked for again with the next report." : "They are asked for again with the next report.";
+      const words = make("div", "", [make("b", "fw-semibold", "The jobs could not be read."), ` ${rest} ${jobs.clean(error.message)}`]);
       note.replaceChildren(make("div", "ws-note bad mb-2 align-items-center", [icon("exclamation-octagon", "st-bad"), words, again]));
       fit();
     }
@@ -305,7 +138,7 @@
 
     function count() {
       if (!api || !last) return;
-      const height = narrow ? 58 : 32;
+      const height = room === "narrow" ? TALL : HIGH;
       const { top, bottom } = api.getVerticalPixelRange();
       const [from, to] = [Math.min(last.rows, Math.floor(top / height) + 1), Math.min(last.rows, Math.floor(bottom / height))];
       if (!last.rows) {
@@ -314,9 +147,14 @@
       }
       const folded = last.arrays ? `; ${jobs.plural(last.arrays, "array")} folded (${jobs.plural(last.tasks, "task")})` : "";
       const gpus = last.sums.gpus ? " and " + jobs.plural(last.sums.gpus, "GPU") : "";
-      const together = narrow ? "" : ` Together ${jobs.plural(last.sums.cores, "core")}${gpus}.`;
+      const together = room === "narrow" ? "" : ` Together ${jobs.plural(last.sums.cores, "core")}${gpus}.`;
       const words = `Rows ${jobs.number(from)}–${jobs.number(Math.max(from, to))} of ${jobs.number(last.rows)}${folded}.${together}`;
       if (said.textContent !== words) said.textContent = words;
+    }
+
+    function clearing({ q, explicit }) {
+      const filtered = explicit || FACETS.some((kind) => words[kind].length);
+      return "Clear " + [q ? "search" : "", filtered ? "filters" : ""].filter(Boolean).join(" and ");
     }
 
     function sayEmpty() {
@@ -339,7 +177,7 @@
         const names = others.map(([name, number]) => jobs.number(number) + " " + jobs.STATES[name][1].toLowerCase()).join(", ");
         offers.push(doing("Show " + names, () => put({ state: listed([...words.states, ...others.map(([name]) => name)]) }), "plus-lg"));
       }
-      if (words.narrowed) offers.push(doing(words.q ? "Clear search" : "Clear filters", act.clear, "x-lg"));
+      if (words.narrowed) offers.push(doing(clearing(words), act.clear, "x-lg"));
       const fact = words.q ? ["No job matches “", jobs.foreign(words.q), "”."] : words.narrowed ? ["No job matches these filters."] : ["No jobs."];
       const why = words.narrowed ? "" : " Nothing runs and nothing waits.";
       empty.replaceChildren(make("div", "ws-empty", [make("b", "fw-semibold text-body", fact), why, make("div", "d-flex flex-wrap gap-2 justify-content-center mt-2", offers)]));
@@ -400,11 +238,12 @@
         datasource,
         cacheBlockSize: BLOCK,
         maxBlocksInCache: 6,
+        rowBuffer: 6,
         getRowId: ({ data }) => data.key,
-        columnDefs: columnDefs(words, tight),
-        defaultColDef: { sortable: false, resizable: true, suppressMovable: true, suppressHeaderMenuButton: true, headerComponent: Head },
-        rowHeight: narrow ? 58 : 32,
-        headerHeight: narrow ? 0 : 34,
+        columnDefs: columnDefs(words, room),
+        defaultColDef: { sortable: false, resizable: true, suppressMovable: true, suppressHeaderMenuButton: true },
+        rowHeight: room === "narrow" ? TALL : HIGH,
+        headerHeight: room === "narrow" ? 0 : 34,
         rowSelection: { mode: "singleRow", checkboxes: false, enableClickSelection: false },
         rowClassRules: { "ws-old": ({ data }) => Boolean(data) && about.stale.has(data.cluster) },
         enableCellTextSelection: true,
@@ -423,18 +262,18 @@
         },
         onCellKeyDown: ({ event, data }) => event.key === "Enter" && open(data),
         onRowClicked({ event, data }) {
-          const other = event.ctrlKey || event.metaKey || event.shiftKey || event.target.closest('[data-goes="page"]');
+          const other = !ws.plain(event) || event.target.closest('[data-goes="page"]');
           if (!other && String(getSelection()) === "") open(data);
         },
       });
       grid.querySelector('[role="grid"], [role="treegrid"]')?.setAttribute("aria-label", "Jobs");
-      sync();
+      bring();
     }
 
     /* Links of cells are followed without loading the page anew, unless they are to open elsewhere. */
     grid.addEventListener("click", (event) => {
       const link = event.target.closest("a[data-goes]");
-      if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      if (!link || !ws.plain(event)) return;
       event.preventDefault();
       if (link.dataset.goes === "page") ws.address.go(link.getAttribute("href"));
     });
@@ -442,17 +281,17 @@
     /* The table fills the window down to its lower edge. */
     function fit() {
       const top = grid.getBoundingClientRect().top + scrollY;
-      const below = foot.offsetHeight + (innerWidth < NARROW ? 64 : 16);
-      grid.style.height = Math.max(narrow ? 348 : 290, Math.floor(innerHeight - top - below)) + "px";
-      if (tight === place.clientWidth < TIGHT && narrow === innerWidth < NARROW) return;
-      tight = place.clientWidth < TIGHT;
-      if (narrow !== innerWidth < NARROW) {
-        narrow = !narrow;
-        api?.destroy();
-        api = null;
-        if (agGrid) create();
-      } else {
-        api?.setGridOption("columnDefs", columnDefs(words, tight));
+      const next = roomOf(place);
+      const [was, is] = [room === "narrow", next === "narrow"];
+      grid.style.height = Math.max(is ? 348 : 290, Math.floor(innerHeight - top - foot.offsetHeight - (is ? 64 : 16))) + "px";
+      if (room === next) return;
+      room = next;
+      if (was === is) {
+        api?.setGridOption("columnDefs", columnDefs(words, room));
+      } else if (api) {
+        // Rows of another height: a grid of its own.
+        api.destroy();
+        create();
       }
     }
     const watching = new ResizeObserver(fit);
@@ -467,7 +306,7 @@
       about.open = words.open;
       const now = String(question(words));
       const [chosen, unfolded] = [asked !== null && asked.question !== now, asked !== null && asked.open !== words.open.join()];
-      if (before.columns.join() !== words.columns.join()) api?.setGridOption("columnDefs", columnDefs(words, tight));
+      if (before.columns.join() !== words.columns.join()) api?.setGridOption("columnDefs", columnDefs(words, room));
       if (before.sort !== words.sort) api?.refreshHeader();
       if (before.job !== words.job) select();
       if (before.job && !words.job && grid.contains(document.activeElement) === false && focused) focus(where());
@@ -476,7 +315,7 @@
         asked = { question: now, open: words.open.join() };
         if (chosen) {
           states = new Map();
-          api?.ensureIndexVisible(0, "top");
+          if (api?.getDisplayedRowCount()) api.ensureIndexVisible(0, "top");
         }
         load();
       }
@@ -498,7 +337,7 @@
       gone = true;
       controller.abort();
       clearTimeout(following);
-      clearTimeout(telling);
+      jobs.address.quiet();
       watching.disconnect();
       removeEventListener("resize", fit);
       tools.destroy();
@@ -530,11 +369,11 @@
 
   /* Which table is on the screen, if any. */
   let table = null;
-  function sync() {
+  jobs.sync = function () {
     if (table && location.pathname.replace(/\/+$/, "") === "/jobs" && table.place.isConnected) table.bring();
-  }
-  addEventListener("popstate", sync);
-  addEventListener("_dashprivate_pushstate", sync);
+  };
+  addEventListener("popstate", jobs.sync);
+  addEventListener("_dashprivate_pushstate", jobs.sync);
   ws.after.push(() => {
     const place = document.getElementById("jobs");
     if (table && (table.place !== place || !place.firstChild)) {
