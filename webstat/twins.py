@@ -13,7 +13,7 @@ from typing import Any
 from agent.report import Report
 from agent.tables import Column, Table, make_table, safe_text
 from webstat.data.frames import Capacity, Jobs
-from webstat.format import NBSP, When, clock, duration, number, plural, utc, zone_words
+from webstat.format import NBSP, duration, number, plural, utc, zone_words
 from webstat.health import Cluster, Health, State
 from webstat.sentences import together
 
@@ -57,11 +57,10 @@ def first_line(cluster: Cluster, health: Health, now: float) -> str:
     return _plain(f"{name}{scheduler}{demo}: {health.state.value}, data {age} old, of {at}")
 
 
-def says(health: Health, zone: tzinfo, now: float) -> str:
-    """The sentence about a cluster that is not live; empty for one that is."""
-    form = {"clock": lambda at: clock(at, zone, now), "age": lambda at: duration(now - at)}
-    form["until"] = lambda at: duration(at - now)
-    parts = [part if not isinstance(part, When) else form[part.form](part.at) for part in health.rest]
+def says(health: Health, now: float) -> str:
+    """The sentence about a cluster that is not live, its moments in UTC; empty for one that is."""
+    form = {"clock": utc, "age": lambda at: duration(now - at), "until": lambda at: duration(at - now)}
+    parts = [part if isinstance(part, str) else form[part.form](part.at) for part in health.rest]
     return _plain("".join([health.matter, *parts]))
 
 

@@ -141,7 +141,7 @@ def _head(source: Source, cluster: Cluster, whole: bool, zone: ZoneInfo, now: fl
     known = health(cluster, now)
     lines = [twins.first_line(cluster, known, now)]
     if whole and known.matter:
-        lines.append(twins.says(known, zone, now))
+        lines.append(twins.says(known, now))
     if whole and cluster.report:
         lines.append(twins.totals(source.capacity(cluster), frames.jobs(source.totals(cluster)), known.stale))
     if cluster.report:
@@ -152,7 +152,7 @@ def _head(source: Source, cluster: Cluster, whole: bool, zone: ZoneInfo, now: fl
 def _head_json(source: Source, cluster: Cluster, now: float) -> dict[str, Any]:
     known = health(cluster, now)
     head = twins.about(cluster, known, now)
-    head["says"] = twins.says(known, ZoneInfo("UTC"), now) or None
+    head["says"] = twins.says(known, now) or None
     if cluster.report:
         head["totals"] = twins.counts(source.capacity(cluster), frames.jobs(source.totals(cluster)))
     head["warnings"] = [{"source": one.source, "message": one.message} for one in cluster.warnings]

@@ -212,7 +212,7 @@ def test_all_tables_come_under_one_head(server: Server, reports: dict[str, Repor
     [
         ("certainty", r"certainty \(OpenPBS 23\.06\.06\): live, data \d+ s old, of \w{3} .* UTC$", None),
         ("biox3", r"biox3 \(Slurm 22\.05\.8\): SILENT, last seen 1\d min ago; this is its state of .* UTC$",
-         r"Does not answer \(timeout\)\. Below is its state at .*\. Next try in \d+ s\.$"),
+         r"Does not answer \(timeout\)\. Below is its state at \w{3} .* UTC\. Next try in \d+ s\.$"),
         ("late", r"latecomer \[late\] \(OpenPBS 23\.06\.06\): late, data 3 min old, of ", r"Late\. The last poll failed: "),
         ("partial", r"partial \(TORQUE 2\.5\.13\): partial, data ", r"Jobs and queues are current, nodes are incomplete\."),
         ("newton", r"newton: REFUSED, never seen$", r"Its agent refuses our key\."),
