@@ -221,7 +221,7 @@ def _frame(refresh_seconds: int) -> html.Div:
                 className="ws-nav d-flex align-items-center gap-3",
                 **{"aria-label": "Main"},
             ),
-            html.Div(id=ids.DEMO),
+            html.Aside(id=ids.DEMO, **{"aria-label": "Demonstration"}),
             html.Div(
                 [
                     html.Main(id=ids.PAGE, className="ws-page", tabIndex=-1),
