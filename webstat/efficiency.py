@@ -77,8 +77,12 @@ def _few_cores(cores: int, cpu_used: float | None, ran: float) -> Finding | None
     share = cores_share(cores, cpu_used, ran)
     if share is None or share >= FEW_CORES:
         return None
-    busy = share * cores
-    return Finding("warn", f"Keeps {_cores(busy)} of its {number(cores)} cores busy ({percent(share)})")
+    if cores == 1:
+        return Finding("warn", f"Keeps its core busy {percent(share)} of the time")
+    busy = _cores(share * cores)
+    if busy == "0":
+        return Finding("warn", f"Keeps none of its {number(cores)} cores busy")
+    return Finding("warn", f"Keeps {busy} of its {number(cores)} cores busy ({percent(share)})")
 
 
 def _over_cores(cores: int, cpu_used: float | None, ran: float) -> Finding | None:
@@ -117,7 +121,7 @@ def _end(ran: float, walltime: float | None) -> Finding | None:
 
 def _usual(cores: int, cpu_used: float | None, ran: float) -> list[Finding]:
     share = cores_share(cores, cpu_used, ran)
-    return [] if share is None else [Finding("", f"{percent(share)} of its cores busy")]
+    return [] if share is None else [Finding("", f"{percent(share)} of its {'core' if cores == 1 else 'cores'} busy")]
 
 
 def _cores(count: float) -> str:

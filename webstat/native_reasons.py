@@ -282,7 +282,7 @@ _KIND_BUSY = _ahead("full", "Too few nodes of its kind are free", SOONER)
 _KEPT = _plain("kept", "Nodes are kept for a bigger job or a reservation.", SHORTER)
 _MAINTENANCE = _plain("maintenance", "Would run into a maintenance or reservation.", BEFORE)
 _ARRAY_LIMIT = _plain("array_limit", "Its array runs as many tasks at once as it may.", None)
-_BEGUN = _plain("unsaid", "Its array has begun; no reason is given for this task.", None)
+_BEGUN = _plain("array_begun", "Its array has begun; no reason is given for this task.", None)
 
 _NEVER = _table(
     (r"Insufficient amount of (?:(?:queue|server) )?resource: " + _AMOUNTS, _never_enough),

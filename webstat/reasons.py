@@ -28,6 +28,7 @@ KINDS: dict[str, str] = {
     "user_limit": "User limit reached",
     "group_limit": "Limit of a group, queue or cluster reached",
     "array_limit": "Enough tasks of its array run",
+    "array_begun": "Tasks of arrays that have begun",
     "never": "Can never run",
     "queue_stopped": "The queue is stopped",
     "maintenance": "Nodes are out, reserved or in maintenance",

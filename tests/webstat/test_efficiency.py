@@ -36,7 +36,9 @@ def test_a_job_that_uses_what_it_asked_for():
     [
         ({"cpu_used_seconds": 11.3 * HOUR}, "Keeps 11 of its 48 cores busy (24 %)"),
         ({"cores": 4, "cpu_used_seconds": 1.9 * HOUR}, "Keeps 1.9 of its 4 cores busy (48 %)"),
-        ({"cpu_used_seconds": 0.0}, "Keeps 0 of its 48 cores busy (0 %)"),
+        ({"cpu_used_seconds": 0.0}, "Keeps none of its 48 cores busy"),
+        ({"cpu_used_seconds": 60.0}, "Keeps none of its 48 cores busy"),
+        ({"cores": 1, "cpu_used_seconds": 0.1 * HOUR}, "Keeps its core busy 10 % of the time"),
         ({"memory_used_bytes": 11.0 * GB}, "Uses 11 of the 192 GB it asked for"),
         ({"memory_used_bytes": 100.0 * (1 << 20)}, "Uses 100 MB of the 192 GB it asked for"),
         ({"memory_used_bytes": 200.0 * GB}, "Uses 200 GB of memory, asked for 192 GB"),
@@ -50,6 +52,10 @@ def test_a_job_that_uses_what_it_asked_for():
 )
 def test_what_stands_out(changed, words):
     assert said(**changed) == [("warn", words)]
+
+
+def test_one_core_is_one_core():
+    assert said(cores=1, cpu_used_seconds=0.9 * HOUR) == [("", "90 % of its core busy")]
 
 
 def test_more_than_asked_comes_before_less_than_asked():
