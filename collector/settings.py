@@ -94,6 +94,13 @@ class ClusterSettings(_Table):
     """The agent's public CURVE key; without it the connection is neither encrypted nor checked."""
     demo: bool = False
 
+    @field_validator("name")
+    @classmethod
+    def _is_a_page(cls, name: str) -> str:
+        if name.endswith((".txt", ".json")):
+            raise ValueError(f"{name!r} would be the address of a text, not of a page; leave off its ending")
+        return name
+
 
 class Settings(_Table):
     """The whole of webstat.toml."""

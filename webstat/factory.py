@@ -89,7 +89,8 @@ def create_app(settings: Settings) -> FastAPI:
     """The web process: pages, announcements, refreshes, files. Opens nothing before it is started."""
     assets = Assets()
     source = Source(settings)
-    hub = Hub(settings.collector.announce, source.clusters)
+    artist = router.Artist(source)
+    hub = Hub(settings.collector.announce, source.clusters, artist.prepare)
     refresher = Refresher(settings.collector.refresh)
 
     @contextlib.asynccontextmanager
@@ -138,7 +139,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app.include_router(api.router(source))
     app.add_exception_handler(WebError, trouble)
-    app.mount("/", WSGIMiddleware(_dash(settings, assets, source, hub).server, workers=THREADS))
+    app.mount("/", WSGIMiddleware(_dash(settings, assets, source, artist, hub).server, workers=THREADS))
     return app
 
 
@@ -154,7 +155,7 @@ class _Site(Dash):
         return super().interpolate_index(**parts)
 
 
-def _dash(settings: Settings, assets: Assets, source: Source, hub: Hub) -> Dash:
+def _dash(settings: Settings, assets: Assets, source: Source, artist: router.Artist, hub: Hub) -> Dash:
     server = Flask("webstat")
     app = _Site(
         "webstat",
@@ -181,7 +182,7 @@ def _dash(settings: Settings, assets: Assets, source: Source, hub: Hub) -> Dash:
         ),
     )
     app.layout = partial(_frame, settings.collector.refresh_min_seconds)
-    router.register(app, source, hub)
+    router.register(app, artist, hub)
     _register_browser_side(app)
     _register_headers(app, source, server)
     return app

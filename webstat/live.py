@@ -37,7 +37,11 @@ News = dict[str, dict[str, Any]]
 class Hub:
     """Hears, looks, and tells every connected browser. Its coroutines run in one event loop."""
 
-    def __init__(self, endpoint: str, clusters: Callable[[], tuple[Cluster, ...]]) -> None:
+    def __init__(
+        self, endpoint: str, clusters: Callable[[], tuple[Cluster, ...]], prepare: Callable[[bool], None]
+    ) -> None:
+        """`clusters` looks into the store; `prepare(connected)` makes ready what viewers will ask for after news."""
+        self._prepare = prepare
         self._endpoint = endpoint
         self._clusters = clusters
         self._news: News = {}
@@ -95,7 +99,10 @@ class Hub:
             else:
                 reports = {cluster.name: cluster.report for cluster in clusters}
                 found = stamps(clusters, self.connected, time.time())
-                self._tell({name: {"report": reports.get(name), "stamp": one} for name, one in found.items()})
+                news: News = {name: {"report": reports.get(name), "stamp": one} for name, one in found.items()}
+                if self._viewers and news != self._news:
+                    await asyncio.to_thread(self._prepare, self.connected)
+                self._tell(news)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
 

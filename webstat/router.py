@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 
 from dash import Dash, Input, Output, State, no_update, set_props
 
-from webstat import ids
+from webstat import addresses, ids
 from webstat.cache import Memory
 from webstat.components import nav
+from webstat.data import jobs
 from webstat.data.source import Source
 from webstat.errors import StoreBroken
 from webstat.health import COLLECTOR, stamps
@@ -39,6 +40,9 @@ REGIONS = (ids.PAGE, ids.PANEL)
 
 SHARED_SECONDS = 10
 """How long viewers who see the same are given the same drawing; the browser counts its ages on."""
+
+MOST_PREPARED, PREPARING_SECONDS, FORGOTTEN_SECONDS = 24, 1.0, 900
+"""Before viewers are told of news: how many looks are drawn, for how long, and of those seen how lately."""
 
 
 @dataclass
@@ -65,9 +69,8 @@ class _Body:
     regions: dict[str, tuple[list[Any], Taken]]
 
 
-def register(app: Dash, source: Source, hub: Hub) -> None:
+def register(app: Dash, artist: Artist, hub: Hub) -> None:
     """Add the callback that draws pages."""
-    artist = Artist(source)
 
     @app.callback(
         *[Output(ident, "children") for ident in (*FRAME, *REGIONS)],
@@ -111,42 +114,75 @@ def _could_not(matter: str, words: str, error: Exception | None = None) -> Drawi
     )
 
 
+_Look = tuple[str, str, str, str | None]
+"""An address, the theme, the zone and, on personal pages, the name of who looks."""
+
+
 class Artist:
     """Draws the site for many viewers; those who look at the same share one drawing."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._drawings = Memory(128)
+        self._prepared_at = 0.0
+        self._looks: dict[_Look, float] = {}
+        """What was looked at, and when last; the latest at the end."""
 
     def draw(self, connected: bool, address: str, viewer: dict[str, str], drawn: dict[str, Any], now: float) -> Drawing:
         """What of the frame and the page is not on the screen yet, by what was `drawn` before.
 
         Raises StoreBroken.
         """
+        view = self._view(connected, address, viewer, now)
+        look = (view.address(), view.theme, str(view.zone), view.me)
+        self._looks.pop(look, None)
+        self._looks[look] = now
+        return self._drawing(view, drawn)
+
+    def prepare(self, connected: bool) -> None:
+        """Draw what people look at before they are told of news, since then all ask at once."""
+        now = self._prepared_at = time.time()
+        recent = [one for one in reversed(list(self._looks.items())) if now - one[1] < FORGOTTEN_SECONDS]
+        self._looks = dict(reversed(recent[:MOST_PREPARED]))
+        for (address, theme, zone, me), _ in recent[:MOST_PREPARED]:
+            try:
+                view = self._view(connected, address, {"theme": theme, "zone": zone, "me": me or ""}, now)
+                self._drawing(view, {})
+                if view.path == addresses.jobs_page():
+                    jobs.table(self._source, view.clusters, now)  # the rows are asked for next
+            except Exception:  # who asks for that page is told so
+                log.warning("a page could not be prepared address=%s", address, exc_info=True)
+            if time.time() - now > PREPARING_SECONDS:
+                break
+
+    def _view(self, connected: bool, address: str, viewer: dict[str, str], now: float) -> View:
         path, _, search = address.partition("?")
         query = dict(parse_qsl(search, max_num_fields=64))
         source, found = self._source, find(path)
         me = (viewer.get("me") or None) if found and found[0].personal else None
-        view = View(source, source.clusters(), now, _theme(viewer), _zone(source, viewer), connected, path, query, me)
-        seen = stamps(view.clusters, connected, now)
+        return View(source, source.clusters(), now, _theme(viewer), _zone(source, viewer), connected, path, query, me)
+
+    def _drawing(self, view: View, drawn: dict[str, Any]) -> Drawing:
+        found = find(view.path)
+        seen = stamps(view.clusters, view.connected, view.now)
         own = {name: seen[name] for name in (COLLECTOR, *_rests_on(found, view)) if name in seen}
-        look = [path, view.theme, str(view.zone), me]
-        if drawn.get("page") == [own, *look, search] and drawn.get("clusters") == seen:
+        look = [view.path, view.theme, str(view.zone), view.me]
+        page = [own, *look, view.address()]
+        if drawn.get("page") == page and drawn.get("clusters") == seen:
             return Drawing()
-        drawing = Drawing(drawn={**drawn, "page": [own, *look, search], "clusters": seen})
+        drawing = Drawing(drawn={**drawn, "page": page, "clusters": seen})
         assert drawing.drawn is not None
-        entry = found[0].entry if found else ""
-        moment = int(now // SHARED_SECONDS)
+        moment = int((view.now - self._prepared_at) // SHARED_SECONDS)
         frame, drawing.drawn["frame"] = self._drawings.get(
-            (path, *seen.items(), *look[1:3], moment), lambda: _framed(view, entry)
+            (*seen.items(), *look[:3], moment), lambda: _framed(view, found[0].entry if found else "")
         )
         before = drawn.get("frame") or [None] * len(frame)
         drawing.frame = [
             None if old == new else one for one, old, new in zip(frame, before, drawing.drawn["frame"], strict=True)
         ]
-        if drawn.get("page") == [own, *look, search]:
+        if drawn.get("page") == page:
             return drawing
-        body = self._drawings.get((*own.items(), *look, search, moment), lambda: _body(view, found))
+        body = self._drawings.get((*own.items(), *look, view.address(), moment), lambda: _body(view, found))
         drawing.drawn["title"], drawing.drawn["outline"], drawing.drawn["marks"] = body.title, {}, {}
         for region, (children, taken) in body.regions.items():
             outline = [taken.frame, *(look if region == ids.PAGE else look[1:])]

@@ -65,6 +65,7 @@ def test_other_databases_keep_their_address(tmp_path: Path) -> None:
         ("[collector]\nperiod_seconds = 0", "greater than or equal to 5"),
         ('[store]\nurl = "my.db"', "no database address"),
         ('[[cluster]]\nname = "a"', r"\[cluster\] no. 1 agent: this key is missing"),
+        ('[[cluster]]\nname = "a.txt"\nagent = "tcp://h:1"', "leave off its ending"),
         (GOOD + '[[cluster]]\nname = "b/c"\nagent = "tcp://h:1"', r"no. 2 name: expected letters"),
         ('[[cluster]]\nname = "a"\nagent = "h:7621"', "such as tcp://login1.example.org:7621"),
         (GOOD + GOOD, "two .* tables are named a"),
