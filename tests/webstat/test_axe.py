@@ -6,12 +6,12 @@ Addresses are made from the table of pages: a page whose path has a word that is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from agent.states import JobState
 from tests.browser import open_browser
@@ -98,6 +98,15 @@ def check(looker: Looker, address: str) -> list[str]:
     return wrong
 
 
+def check_both(looker: Looker, address: str) -> list[str]:
+    """check() of a wide page, then what is wrong with it when it becomes narrow."""
+    wrong = check(looker, address)
+    with looker.at(PHONE):
+        wrong += [f"{PHONE} px: {violation}" for violation in looker.violations(without=COLOURS)]
+        wrong += [f"{by} px too wide at {PHONE} px"] if (by := looker.too_wide()) > 0 else []
+    return wrong
+
+
 def check_narrow(looker: Looker) -> list[str]:
     """Whether the page that is open would scroll to the side at a zoom of 400 %."""
     with looker.at(NARROW):
@@ -159,15 +168,14 @@ def test_a_large_cluster(browser: Browser, recorded: Recorded) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_every_state_of_a_cluster(browser: Browser, tmp_path: Path, width: int) -> None:
+def test_every_state_of_a_cluster(browser: Browser, tmp_path: Path) -> None:
     builder = Builder(tmp_path / "store.sqlite")
     for shape in WORLD:
         builder.add(shape)
     with served(settings_for(builder.url, *(shape.name for shape in WORLD))) as server:
-        looker = Looker(browser, server.url, width)
+        looker = Looker(browser, server.url, WIDE)
         looked = ["/", "/health", "/free", "/jobs", *(f"/cluster/{shape.name}" for shape in WORLD)]
-        wrong = [f"{address} {one}" for address in looked for one in check(looker, address)]
+        wrong = [f"{address} {one}" for address in looked for one in check_both(looker, address)]
         looker.close()
     builder.close()
     assert not wrong, "\n".join(wrong)
@@ -177,12 +185,10 @@ def test_every_state_of_a_cluster(browser: Browser, tmp_path: Path, width: int) 
 def test_before_the_first_report(browser: Browser, tmp_path: Path, few: Recorded, names: tuple[str, ...]) -> None:
     words = words_of(few)
     with served(settings_for(f"sqlite:///{tmp_path / 'none.sqlite'}", *names)) as server:
-        wrong = []
-        for width in WIDTHS:
-            looker = Looker(browser, server.url, width)
-            looked = [address_of(page.path, words) for page in PAGES]
-            wrong += [f"{width} px {address} {one}" for address in looked for one in check(looker, address)]
-            looker.close()
+        looker = Looker(browser, server.url, WIDE)
+        looked = [address_of(page.path, words) for page in PAGES]
+        wrong = [f"{address} {one}" for address in looked for one in check_both(looker, address)]
+        looker.close()
     assert not wrong, "\n".join(wrong)
 
 
@@ -193,4 +199,66 @@ def test_the_keyboard_reaches_the_page_first(browser: Browser, site: Server) -> 
     assert page.evaluate("document.activeElement.getAttribute('href')") == "#page"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "page"
+    looker.close()
+
+
+def press(keys: str) -> Callable[[Page], None]:
+    def act(page: Page) -> None:
+        for key in keys.split():
+            page.keyboard.press(key)
+
+    return act
+
+
+def unfold(*selectors: str) -> Callable[[Page], None]:
+    def act(page: Page) -> None:
+        for selector in selectors:
+            page.locator(selector).first.click()
+
+    return act
+
+
+OPENED = [
+    ("/cluster/mixed", press("?"), "dialog[open]"),
+    ("/cluster/mixed", press("/ a l i"), "#find-list [role=option]"),
+    ("/cluster/mixed", unfold("#clusters-menu summary"), "#clusters-menu[open]"),
+    ("/cluster/mixed", unfold("#me-menu summary"), "#me-menu[open]"),
+    ("/cluster/mixed", unfold("#usage-details summary", "#nodemap-details summary"), "#nodemap-details table"),
+    ("/cluster/mixed", unfold("#nodemap .nd"), "#nodemap .nd:focus"),
+    ("/jobs", press("c"), ".ws-columns[open]"),
+    ("/jobs", unfold(".ws-facet summary"), ".ws-facet[open]"),
+    ("/jobs", unfold(".ws-fold"), ".ws-fold[aria-expanded=true]"),
+]
+
+
+def test_what_opens(browser: Browser, site: Server) -> None:
+    looker = Looker(browser, site.url, WIDE)
+    wrong, at = [], None
+    for address, act, seen in OPENED:
+        page = looker.page if at == address else looker.open(address)
+        at = address
+        page.keyboard.press("Escape")
+        act(page)
+        page.locator(seen).first.wait_for()
+        looker.settle()
+        wrong += [f"{seen} {one}" for one in looker.violations() + looker.said]
+    looker.close()
+    assert not wrong, "\n".join(wrong)
+
+
+_FAULTS = """document.querySelector("main").insertAdjacentHTML("beforeend",
+  "<p style='color: #999; background: #fff'>pale</p><img src='data:,'><h2></h2><div style='width: 3000px'>wide</div>"
+  + "<a href='#' style='transition: color 1s'></a>")"""
+
+
+def test_faults_are_seen(browser: Browser, site: Server) -> None:
+    looker = Looker(browser, site.url, WIDE)
+    looker.open("/health").evaluate(_FAULTS)
+    found = {line.split(":")[0] for line in looker.violations()}
+    assert {"color-contrast", "image-alt", "empty-heading", "link-name"} <= found
+    assert looker.too_wide() > 1000
+    assert check_narrow(looker)
+    assert "moves: A." in check_media(looker)
+    looker.page.evaluate("console.error('told')")
+    assert looker.said == ["told"]
     looker.close()
