@@ -56,6 +56,7 @@ def _layout(view: View, by: str, name: str) -> list[Part]:
 
 def _title(view: View, by: str, name: str, groups: Sequence[str], left_out: Sequence[str]) -> html.Div:
     about: list[Part] = ["user" if by == USER else "group"]
+    groups = [group for group in groups if group != UNKNOWN]
     if by == USER and groups:
         about = ["group " if len(groups) == 1 else "groups "]
         for place, group in enumerate(groups[:4]):
