@@ -77,6 +77,7 @@ def record(path: Path, *names: str) -> Recorded:
                 reports[name] = moved(report, name, by)
                 at = reports[name].taken_at
                 store.store_report(ident, reports[name], PollTimes(at - 1, 1.0, at + PERIOD))
+            store.roll_up(ident)
     finally:
         store.close()
     return Recorded(url, now, reports)
