@@ -15,7 +15,7 @@ UNKNOWN = "–"
 
 MINUTE, HOUR, DAY, WEEK = 60, 3600, 86400, 7 * 86400
 
-_JOINERS = "\u200c\u200d"  # invisible, but letters and emoji fall apart without them
+_KEPT = "\u200c\u200d" + NBSP  # joiners: letters and emoji fall apart without them; a number keeps its unit
 
 
 @dataclass(frozen=True)
@@ -146,5 +146,5 @@ def zone_words(zone: tzinfo, now: float) -> str:
 
 def shorten(text: str, limit: int = 24) -> str:
     """A stranger's text cut to `limit` characters; what does not print becomes the replacement character."""
-    clean = "".join(c if c.isprintable() or c in _JOINERS else " " if c.isspace() else "\ufffd" for c in text)
+    clean = "".join(c if c.isprintable() or c in _KEPT else " " if c.isspace() else "\ufffd" for c in text)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -180,7 +180,7 @@ def test_zones(zone: timezone, text: str) -> None:
 def test_strangers_texts_are_short_and_printable(text: str, limit: int) -> None:
     short = words.shorten(text, limit)
     assert len(short) <= limit
-    assert all(c.isprintable() or c in "\u200c\u200d" for c in short)
+    assert all(c.isprintable() or c in "\u200c\u200d\u00a0" for c in short)
 
 
 def test_line_turners_are_replaced_and_emoji_stay_whole() -> None:
