@@ -27,7 +27,7 @@ PAGES = (
 """(words, path, what there is when the page is usable)"""
 KEYS = "rosetta"
 _PAINTED = """() => {
-  const field = document.getElementById('jobs-search');
+  const field = document.querySelector("input[aria-label='Search jobs']");
   window.typed = [];
   let at = 0;
   field.addEventListener('input', () => { at = performance.now(); }, true);
@@ -70,11 +70,12 @@ def _type(browser: Browser, address: str) -> tuple[list[float], list[int]]:
     sizes: list[int] = []
     page.goto(address)
     page.wait_for_selector(PAGES[3][2])
+    page.wait_for_selector("input[aria-label='Search jobs']")
     _count(page, sizes)
     page.wait_for_timeout(15_000)  # three reports
     refreshes = list(sizes)
     page.evaluate(_PAINTED)
-    page.click("#jobs-search")
+    page.click("input[aria-label='Search jobs']")
     for key in KEYS:
         page.keyboard.type(key)
         page.wait_for_timeout(700)

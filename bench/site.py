@@ -23,19 +23,19 @@ from agent.wire import to_wire
 from bench.store import SAMPLE, later
 from scripts.run import free_port
 
-PERIOD_SECONDS = 5
+SMALL = SAMPLE.parent / "mixed"
 
 
 class Agent:
     """Answers every request with the recorded large cluster, 1 % of its jobs changed since the last; `sent` are the
-    times of its answers. With `still` nothing changes but the time.
+    times of its answers. With `still` it is a small cluster in which nothing changes but the time.
     """
 
     def __init__(self, endpoint: str, still: bool = False) -> None:
         self.endpoint = endpoint
         self.sent: list[float] = []
         self._still = still
-        self._report = _now(take_report(Replay(SAMPLE, Choice())))
+        self._report = _now(take_report(Replay(SMALL if still else SAMPLE, Choice())))
         self.jobs = len(self._report.jobs)
         self._context = zmq.Context()
         self._stop = threading.Event()
@@ -74,8 +74,8 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(names: Sequence[str] = ("large",), still: Sequence[str] = ()) -> Iterator[Site]:
-    """Collector and page over one agent a name; returns when every cluster has been stored once."""
+def site(names: Sequence[str] = ("large",), still: Sequence[str] = (), period: int = 5) -> Iterator[Site]:
+    """Collector and page over one agent a name, asked every `period` seconds; begins when all have been stored once."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         agents = {one: Agent(f"ipc://{folder}/{one}", one in still) for one in names}
@@ -86,7 +86,7 @@ def site(names: Sequence[str] = ("large",), still: Sequence[str] = ()) -> Iterat
         )
         config.write_text(
             f'[store]\nurl = "sqlite:///s.sqlite"\n[web]\nport = {port}\n[collector]\n'
-            f"period_seconds = {PERIOD_SECONDS}\n"
+            f"period_seconds = {period}\n"
             f'announce = "ipc://{folder}/announce"\nrefresh = "ipc://{folder}/refresh"\n{clusters}'
         )
         environment = {**os.environ, "WEBSTAT_CONFIG": str(config)}

@@ -29,6 +29,8 @@ LOOK_SECONDS = 5.0
 PING_SECONDS = 5.0
 """Time between two signs of life to a browser; after 12 s without any it asks by itself."""
 LARGEST_ANNOUNCEMENT = 64 * 1024
+MOST_TURNS = 3
+"""Clusters report close together: how often pages are made ready again before viewers are told."""
 
 News = dict[str, dict[str, Any]]
 """Cluster -> {"report": int, "stamp": str}; the empty name is the collector itself."""
@@ -93,18 +95,27 @@ class Hub:
         while True:
             self._woken.clear()
             try:
-                clusters = await asyncio.to_thread(self._clusters)
+                self._tell(await self._find_news())
             except WebError as error:
                 log.warning("store cannot be read error=%s", error)
-            else:
-                reports = {cluster.name: cluster.report for cluster in clusters}
-                found = stamps(clusters, self.connected, time.time())
-                news: News = {name: {"report": reports.get(name), "stamp": one} for name, one in found.items()}
-                if self._viewers and news != self._news:
-                    await asyncio.to_thread(self._prepare, self.connected)
-                self._tell(news)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+
+    async def _find_news(self) -> News:
+        """What the store says now, with the pages made ready for it; reports that come meanwhile included."""
+        prepared, news = self._news, await self._read()
+        for _ in range(MOST_TURNS):
+            if news == prepared or not self._viewers:
+                break
+            await asyncio.to_thread(self._prepare, self.connected)
+            prepared, news = news, await self._read()
+        return news
+
+    async def _read(self) -> News:
+        clusters = await asyncio.to_thread(self._clusters)
+        reports = {cluster.name: cluster.report for cluster in clusters}
+        found = stamps(clusters, self.connected, time.time())
+        return {name: {"report": reports.get(name), "stamp": one} for name, one in found.items()}
 
     def _tell(self, news: News) -> None:
         changed = {name: item for name, item in news.items() if self._news.get(name) != item}
