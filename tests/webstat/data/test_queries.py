@@ -15,8 +15,8 @@ from sqlalchemy.exc import OperationalError
 from collector import schema
 from collector.schema import OPEN
 from tests.webstat.stores import HOSTILE, Builder, Shape
-from webstat.data.queries.engine import open_store
 from webstat.data.queries import now, past
+from webstat.data.queries.engine import open_store
 from webstat.errors import StoreBroken, StoreEmpty
 
 NOW = 1_800_000_000
