@@ -12,7 +12,8 @@
     down: { words: "down", letter: "D", look: "x" },
     unknown: { words: "unknown", letter: "?", look: "u" },
   };
-  const number = (value) => value.toLocaleString("en");
+  const whole = new Intl.NumberFormat("en");
+  const number = (value) => (value < 1000 ? String(value) : whole.format(value));
   const plural = (count, noun) => number(count) + " " + noun + (count === 1 ? "" : "s");
 
   /* An element with a class and a text. */

@@ -38,7 +38,7 @@
   }
 
   function empty(map, order) {
-    const whole = make("table", "table table-hover ws-table");
+    const whole = make("table", "table table-hover ws-table ws-fixed");
     whole.append(make("caption", "visually-hidden", "Every node, in the order of the map"));
     const top = make("tr");
     [["Node", ""], ...COLUMNS].forEach(([words, look]) => {

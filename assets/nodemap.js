@@ -218,7 +218,7 @@
     root.querySelectorAll(".nd[aria-current]").forEach((cell) => cell === open || cell.removeAttribute("aria-current"));
     if (open && !open.hasAttribute("aria-current")) open.setAttribute("aria-current", "true");
     const said = root.querySelector(".ws-ringed");
-    if (job === null) said.replaceChildren();
+    if (job === null || tipOf !== null) said.replaceChildren();
     else said.replaceChildren("Ringed: ", jobName(job), ", " + ws.nodes.aboutJob(map, job).join("; "));
   }
 
@@ -240,6 +240,7 @@
   function tip(node) {
     clearTimeout(hiding);
     tipOf = node;
+    const where = placeAt(cells[node]);
     const box = root.querySelector(".ws-node-tip");
     const content = [make("b", "", map.nodes.name[node])];
     ws.nodes.about(map, node).forEach((line) => content.push(make("div", "", line)));
@@ -254,20 +255,20 @@
     });
     if (jobs.length > JOBS_SHOWN) content.push(make("div", "", "and " + plural(jobs.length - JOBS_SHOWN, "more job")));
     box.replaceChildren(...content);
+    box.style.transform = where;
     box.hidden = false;
-    place(box, cells[node]);
     pointed = jobs.length === 1 ? jobs[0][0] : null;
     ring();
   }
 
-  /* Below and beside the cell, so that the pointer can pass under it; turned over where there is no room. */
-  function place(box, cell) {
+  /* Where the tip goes: beside the cell, so that the pointer can pass under it, towards the middle of map and window.
+     Told as a translation by shares of the tip's own size, since to ask for that would lay out the page once more. */
+  function placeAt(cell) {
     const [whole, one] = [root.getBoundingClientRect(), cell.getBoundingClientRect()];
-    const left = one.left + one.width / 2 - whole.left + 12;
-    const turned = left + box.offsetWidth > whole.width;
-    const below = one.bottom + box.offsetHeight + 8 < window.innerHeight || one.top - box.offsetHeight < 56;
-    box.style.left = Math.max(0, turned ? left - 24 - box.offsetWidth : left) + "px";
-    box.style.top = (below ? one.bottom - whole.top + 4 : one.top - whole.top - box.offsetHeight - 4) + "px";
+    const middle = one.left + one.width / 2;
+    const x = middle - whole.left < whole.width / 2 ? middle - whole.left + 12 + "px" : "calc(" + (middle - whole.left - 12) + "px - 100%)";
+    const y = one.bottom < window.innerHeight / 2 ? one.bottom - whole.top + 4 + "px" : "calc(" + (one.top - whole.top - 4) + "px - 100%)";
+    return "translate(" + x + ", " + y + ")";
   }
 
   function hide() {

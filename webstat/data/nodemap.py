@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,6 +55,13 @@ def columns_for(nodes: int, groups: Iterable[Hashable]) -> int:
     if len(sizes) >= 3 and FEW <= sizes.median() <= min(MANY, 1.5 * usual) and sizes.max() <= 2 * sizes.median():
         return int(sizes.median())
     return min(usual, max(nodes, 1))
+
+
+def size(names: Sequence[str]) -> tuple[int, int]:
+    """Cells in a row and number of rows of the map of these nodes, in rows by name."""
+    groups = Counter(racks(names))
+    columns = columns_for(len(names), groups.elements())
+    return columns, sum(-(-nodes // columns) for nodes in groups.values())
 
 
 def node_map(

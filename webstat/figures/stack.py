@@ -71,6 +71,7 @@ def usage_figure(
     index = usage.total.index
     step = int(index[1] - index[0])
     offset = local_zone(until, zone)
+    top = top_of(usage, usable)
 
     def line(series: pd.Series, start: int, stop: int, **look: Any) -> dict[str, Any]:
         # A step's mean stands at its first second; the last is repeated at its end, so that single steps show.
@@ -125,7 +126,11 @@ def usage_figure(
             "tickangle": 0,
             **({} if zoom is None else {"range": [local(at, offset) for at in zoom]}),
         },
-        "yaxis": {"range": [0, round(top_of(usage, usable), 1)], "title": {"text": "cores in use"}, "tickformat": ",d"},
+        "yaxis": {
+            "range": [0, round(top, 1)],
+            "title": {"text": "cores in use"},
+            "tickformat": ",d" if top < 10_000 else "~s",  # 20k, which the margin has room for
+        },
         "legend": {"traceorder": "reversed"},
         "uirevision": revision if zoom is None else f"{revision} {zoom[0]:.0f}-{zoom[1]:.0f}",
         "meta": {"offset": round(offset.utcoffset(None).total_seconds())},

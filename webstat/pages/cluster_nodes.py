@@ -26,6 +26,7 @@ COLOUR, ROWS = "map", "rows"
 COLOURS = (("Cores", None), ("User", "user"), ("Queue", "queue"), ("Memory", "memory"))
 LISTED_OUT = 8
 LISTED_KEPT = 6
+LISTED_ROOM = 40
 
 
 def kept_in(cluster: Cluster, view: View) -> list[Kept]:
@@ -66,9 +67,9 @@ def map_card(cluster: Cluster, cores: Capacity, view: View) -> html.Section:
     if nodes.empty:
         return card(title, "one cell a node", [empty("No nodes.", "The scheduler tells of none.")], "q-nodes", stale)
     pieces = capacity.node_pieces(cores)
-    groups = nodemap.racks(nodes["name"].tolist())
-    columns = nodemap.columns_for(len(nodes), groups)
-    lines = sum(-(-groups.count(group) // columns) for group in set(groups))
+    columns, lines = view.source.remember(
+        ("size of the map", cluster.id, cluster.report), lambda: nodemap.size(nodes["name"].tolist())
+    )
     body: list[Part] = [
         html.Div([bars.stacked_bar(pieces, height=16), bars.counts(pieces, bold=True)], className="ws-grey mb-3"),
         html.Div(
@@ -184,7 +185,8 @@ def _on(one: Kept, cluster: Cluster, view: View) -> list[Part]:
 
 def room_card(cluster: Cluster, cores: Capacity, kept: Sequence[Kept], view: View) -> html.Section:
     """Nodes with free cores, roomiest first."""
-    room = frames.room_frame(view.source.nodes(cluster))
+    nodes = view.source.nodes(cluster)
+    room = view.source.remember(("room", cluster.id, cluster.report), lambda: frames.room_frame(nodes))
     stale = view.health(cluster).stale
     title = "Which nodes had room?" if stale else "Which nodes have room?"
     if room.empty:
@@ -198,7 +200,7 @@ def room_card(cluster: Cluster, cores: Capacity, kept: Sequence[Kept], view: Vie
     heads += [head(["Free", html.Br(), "GPUs"], extra="n d-none d-sm-table-cell")] if gpus else []
     heads += [head(["Free", html.Br(), "memory"], extra="n"), head(last)]
     rows = []
-    for row in room.itertuples():
+    for row in room.head(LISTED_ROOM).itertuples():
         serves = foreign(", ".join(row.properties), 22) if row.properties else html.Span("–", className="z")
         cells = [
             html.Th(_node(row.name, cluster, view), scope="row", className="fw-normal"),
@@ -222,4 +224,8 @@ def room_card(cluster: Cluster, cores: Capacity, kept: Sequence[Kept], view: Vie
     )
     when: list[Part] = [", at ", clock(cluster.taken_at or 0, view)] if stale else []
     subtitle = [f"{plural(len(room), 'node')} with free cores, roomiest first", *when]
-    return card(title, subtitle, [scroll], "q-room", stale)
+    body: list[Part] = [scroll]
+    if len(room) > LISTED_ROOM:
+        words = f"and {plural(len(room) - LISTED_ROOM, 'more node')}: in the map, and in its table"
+        body.append(html.Div(words, className="ws-sub mt-1"))
+    return card(title, subtitle, body, "q-room", stale)

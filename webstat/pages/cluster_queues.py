@@ -39,7 +39,7 @@ QUEUE_STATES = {
 def queues_card(cluster: Cluster, view: View) -> html.Section:
     """Queues with their jobs, limits and waits, but for those made for a reservation."""
     queues = view.source.queues(cluster)
-    rows = frames.queues_frame(queues, view.source.totals(cluster), view.source.waits(cluster))
+    rows = _rows(cluster, view)
     reserved = view.source.read(load_reservations, cluster.id or 0, stamp=cluster.report)["queue"]
     rows = rows[~rows["name"].isin(reserved.dropna()) | (rows["running"] + rows["queued"] > 0)]
     stale = view.health(cluster).stale
@@ -56,6 +56,15 @@ def queues_card(cluster: Cluster, view: View) -> html.Section:
     body = [_queue_row(row, one, per_user, told, cluster) for row, one in zip(rows.itertuples(), shown, strict=True)]
     content = table(_heads(per_user), body, f"Queues of {cluster.title}")
     return card(title, subtitle, [content], "q-queues", stale)
+
+
+def _rows(cluster: Cluster, view: View) -> pd.DataFrame:
+    """frames.queues_frame() of the newest report."""
+    source = view.source
+    return source.remember(
+        ("queues", cluster.id, cluster.report),
+        lambda: frames.queues_frame(source.queues(cluster), source.totals(cluster), source.waits(cluster)),
+    )
 
 
 def _heads(per_user: Sequence[str]) -> list[list[html.Th]]:
@@ -145,8 +154,7 @@ def waiting_card(cluster: Cluster, view: View) -> html.Section:
     stale = view.health(cluster).stale
     title = "What were the waiting jobs waiting for?" if stale else "What are the waiting jobs waiting for?"
     jobs = view.source.read(load_waiting, cluster.id or 0, stamp=cluster.report)
-    queues = view.source.queues(cluster)
-    rows = frames.queues_frame(queues, view.source.totals(cluster), view.source.waits(cluster))
+    rows = _rows(cluster, view)
     states = dict(zip(rows["name"], rows["state"], strict=True))
     counted = view.source.remember(
         ("waiting by reason", cluster.id, cluster.report), lambda: waiting.reasons_frame(jobs, states)

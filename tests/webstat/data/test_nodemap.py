@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.webstat.data.test_frames import nodes
-from webstat.data.nodemap import FEW, columns_for, natural, node_map, racks
+from webstat.data.nodemap import FEW, columns_for, natural, node_map, racks, size
 from webstat.identity import STRIPED, Shade
 
 NOTHING_TOLD = pd.DataFrame({"name": pd.Series(dtype="str"), "jobs": pd.Series(dtype="object")})
@@ -67,6 +67,14 @@ def test_rows_are_longer_where_there_are_more_nodes(nodes: int, expected: int) -
 def test_rows_are_as_long_as_racks_that_are_alike() -> None:
     assert columns_for(80, [f"r{place // 20}" for place in range(80)]) == 20
     assert columns_for(128, ["cn"] * 124 + ["gpu"] * 4) == 16
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [([f"cn{n}" for n in range(124)] + [f"gpu{n}" for n in range(4)], (16, 9)), (["a", "b"], (2, 1)), ([], (1, 0))],
+)
+def test_the_size_is_known_before_the_cells_come(names: list[str], expected: tuple[int, int]) -> None:
+    assert size(names) == expected
 
 
 def test_nodes_stand_in_the_order_of_their_numbers_rack_by_rack() -> None:

@@ -150,6 +150,13 @@ def test_a_zoom_is_the_range_of_the_axis_and_a_revision_of_its_own() -> None:
     assert len(set(revisions)) == 3
 
 
+@pytest.mark.parametrize(("cores", "form"), [(3000.0, ",d"), (320_000.0, "~s")])
+def test_large_numbers_are_short_on_the_axis(cores: float, form: str) -> None:
+    figure = figure_of(usage_of({"a": [5.0, 6.0]}), cores=cores)
+    assert figure is not None
+    assert figure["layout"]["yaxis"]["tickformat"] == form
+
+
 def test_local_time_is_that_of_the_end_on_the_day_clocks_change() -> None:
     change = 1_792_890_000  # Europe/Berlin goes from summer to winter time on this day
     zone = stack.local_zone(change + 86400, BERLIN)
