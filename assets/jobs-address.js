@@ -6,7 +6,7 @@
   const { jobs } = ws;
 
   const TOLD_AFTER = 600; // milliseconds until the rest of the page hears of what was typed
-  const FACETS = ["cluster", "queue", "user", "group", "account"];
+  const FACETS = ["cluster", "queue", "user", "group", "account", "reason"];
   const LIVING = ["running", "queued", "held", "suspended", "unknown"];
   const CHOICES = [...LIVING, "finished", "failed"]; // states as they are filtered by
   const USUAL = jobs.COLUMNS.filter((column) => column.usual).map((column) => column.id);

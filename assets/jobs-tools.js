@@ -207,7 +207,7 @@
       facet("Cluster", [["cluster", "Cluster"]], act.facet),
       facet("Queue", [["queue", "Queue"]], act.facet),
       facet("User", [["user", "User"]], act.facet),
-      facet("More", [["group", "Group"], ["account", "Account"]], act.facet),
+      facet("More", [["group", "Group"], ["account", "Account"], ["reason", "Reason to wait"]], act.facet),
     ];
     const clear = button(worded("x-lg", "Clear"), { title: "Clear search and filters" }, "btn btn-outline-secondary text-nowrap ws-clear");
     clear.addEventListener("click", act.clear);
@@ -242,7 +242,7 @@
         mine.classList.toggle("active", words.mine);
         mine.setAttribute("aria-pressed", String(words.mine));
         clear.hidden = !words.narrowed;
-        const number = ["cluster", "queue", "user", "group", "account"].filter((kind) => words[kind].length).length;
+        const number = ["cluster", "queue", "user", "group", "account", "reason"].filter((kind) => words[kind].length).length;
         fold.querySelector("b").textContent = number || "";
         fold.classList.toggle("active", number > 0);
         csv.href = csvAddress;

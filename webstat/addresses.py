@@ -31,7 +31,7 @@ def group_page(group: str) -> str:
 
 
 def jobs_page(**filters: str) -> str:
-    """The table of jobs, filtered: cluster, queue, user, group, account, state, q."""
+    """The table of jobs, filtered: cluster, queue, user, group, account, reason, state, q."""
     return "/jobs" + (f"?{urlencode(filters)}" if filters else "")
 
 

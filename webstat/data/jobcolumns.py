@@ -17,7 +17,7 @@ from collector.schema import JOB_STATES
 from webstat.efficiency import findings
 from webstat.exits import exit_words
 from webstat.format import NBSP
-from webstat.reasons import reason
+from webstat.reasons import KINDS, reason
 
 Columns = dict[str, np.ndarray]
 """Column -> one value a job; names of users and the like as ids of words, states as places in STATES."""
@@ -30,6 +30,9 @@ STATES = (
 
 EXPECTS = ("", "ends", "starts", "ended")
 TONES = ("", "warn", "bad")
+REASONS = (None, *KINDS.values())
+"""Titles of the kinds of reasons why jobs wait; the first is for those that do not."""
+
 LONGEST_WHY = 60
 
 _PLACE = {state: place for place, state in enumerate(STATES)}
@@ -159,11 +162,11 @@ def jobs_ahead(columns: Columns) -> np.ndarray:
 def _whys(columns: Columns, about: About, words: np.ndarray) -> Columns:
     """Why jobs wait, how they run, how they ended: at most LONGEST_WHY characters."""
     why = np.full(len(columns["state"]), "", dtype=object)
-    tone = np.zeros(len(why), dtype=np.int8)
+    tone, kind = np.zeros(len(why), dtype=np.int8), np.zeros(len(why), dtype=np.int8)
     state = columns["state"]
     waits = np.flatnonzero(np.isin(state, [*PENDING, SUSPENDED]))
     if waits.size:
-        why[waits], tone[waits] = _reasons(columns, waits, jobs_ahead(columns)[waits], about, words)
+        why[waits], tone[waits], kind[waits] = _reasons(columns, waits, jobs_ahead(columns)[waits], about, words)
     runs = np.flatnonzero(np.isin(state, (RUNNING, EXITING)))
     if runs.size:
         why[runs], tone[runs] = _findings(columns, runs, about.taken_at)
@@ -172,13 +175,13 @@ def _whys(columns: Columns, about: About, words: np.ndarray) -> Columns:
     said = [_cut(exit_words(int(status), about.scheduler)) for status in statuses]
     why[ends] = objects(said)[which]
     tone[ends] = np.where(columns["exit_status"][ends] != 0, TONES.index("bad"), 0)
-    return {"why": why, "why_tone": tone}
+    return {"why": why, "why_tone": tone, "reason": kind}
 
 
 def _reasons(
     columns: Columns, waits: np.ndarray, ahead: np.ndarray, about: About, words: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each sentence is made once: most jobs that wait do so for the reason of many."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sentences, tones, and places in REASONS. Each sentence is made once: most jobs wait for the reason of many."""
     foretold = columns["expects"][waits] == EXPECTS.index("starts")
     told = [columns[name][waits] for name in ("state", "comment", "hold", "depends_on", "user", "queue")]
     codes = [pd.factorize(column)[0] for column in told]
@@ -200,17 +203,19 @@ def _reasons(
         # The queue has a column of its own: where there is no room for it, it is left out.
         shorter = found if len(found.words) <= LONGEST_WHY else reason(**asked)
         tone = TONES.index("warn" if found.kind in _ALARMING else "")
-        made.append((found.words, shorter.words, _MANY_TEXT in found.words, tone))
+        kind = REASONS.index(KINDS[found.kind])
+        made.append((found.words, shorter.words, _MANY_TEXT in found.words, tone, kind))
     why = []
     for one, before in zip(which.tolist(), ahead.tolist(), strict=True):
-        text, shorter, numbered, _ = made[one]
+        text, shorter, numbered, *_ = made[one]
         if numbered:
             number = f"{before:,}"
             text = text.replace(_MANY_TEXT, number)
             if len(text) > LONGEST_WHY:
                 shorter = shorter.replace(_MANY_TEXT, number)
         why.append(text if len(text) <= LONGEST_WHY else _cut(shorter))
-    return objects(why), np.array([tone for *_, tone in made], dtype=np.int8)[which]
+    tones, kinds = (np.array([one[at] for one in made], dtype=np.int8)[which] for at in (3, 4))
+    return objects(why), tones, kinds
 
 
 def _as_one(codes: Sequence[np.ndarray]) -> np.ndarray:

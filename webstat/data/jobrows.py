@@ -16,7 +16,7 @@ SORTS = tuple(column for column in SHOWN if column != "kind")
 
 JOB, ARRAY, TASK = range(3)
 _KINDS = ("job", "array", "task")
-_OF_WHY = ("why", "why_tone", "comment")
+_OF_WHY = ("reason", "why", "why_tone", "comment")
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from difflib import SequenceMatcher
 import numpy as np
 import pandas as pd
 
-from webstat.data.jobcolumns import STATES
-from webstat.data.jobtable import WORDS, Table
+from webstat.data.jobcolumns import REASONS, STATES
+from webstat.data.jobtable import Table
 from webstat.data.queries.now import NO_GROUP
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -28,7 +28,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """States as they are filtered by."""
 
 LIVING = tuple(name for name in GROUPS if name not in ("finished", "failed"))
-FACETS = ("state", "cluster", "queue", "user", "group", "account")
+FACETS = ("state", "cluster", "queue", "user", "group", "account", "reason")
 MOST_NAMES = 500
 """Names of a facet that are told, the most frequent first, besides those that are filtered by."""
 
@@ -40,7 +40,7 @@ _ALIKE = 0.6
 class Query:
     """What is asked for: words, and for each facet the names of which a job must have one; none is any.
 
-    Of groups and accounts, NO_GROUP is a job that has none.
+    Of groups, accounts and reasons to wait, NO_GROUP is a job that has none.
     """
 
     text: str = ""
@@ -123,6 +123,8 @@ def _named(table: Table, facet: str) -> list[tuple[int, str]]:
         return list(enumerate(GROUPS))
     if facet == "cluster":
         return list(enumerate(table.clusters))
+    if facet == "reason":
+        return [(code, name or NO_GROUP) for code, name in enumerate(REASONS)]
     codes = np.unique(table.columns[facet]).tolist()
     return [(code, table.words[code] if code else NO_GROUP) for code in codes]
 
@@ -146,9 +148,9 @@ def facets(table: Table, query: Query, found: Found) -> dict[str, dict[str, int]
 
 
 def _listed(table: Table, facet: str, counts: np.ndarray, wanted: tuple[str, ...]) -> list[tuple[str, int]]:
-    names = table.clusters if facet == "cluster" else table.words
+    names = {"cluster": table.clusters, "reason": REASONS}.get(facet, table.words)
     having = np.flatnonzero(counts)
-    none = int(counts[0]) if facet in WORDS and counts.size else 0
+    none = int(counts[0]) if counts.size and names[0] is None else 0
     listed = [(names[code], int(counts[code])) for code in having.tolist() if names[code] is not None]
     listed.sort(key=lambda one: (-one[1], one[0].casefold(), one[0]))
     told = listed[:MOST_NAMES]

@@ -17,6 +17,7 @@ from webstat.data.jobcolumns import (
     EXITING,
     EXPECTS,
     PENDING,
+    REASONS,
     RUNNING,
     STATES,
     SUSPENDED,
@@ -34,17 +35,17 @@ SHOWN = (
     "key", "kind", "id", "array_id", "name", *WORDS[:4], "cluster", "queue", "state", "native_state", "exit_status",
     "cores", "nodes", "gpus", "memory_bytes", "walltime_seconds", "submitted_at", "eligible_at", "started_at",
     "ended_at", "walltime_used_seconds", "cpu_used_seconds", "memory_used_bytes", "priority", "waited_seconds",
-    "ran_seconds", "expected_at", "expects", "why", "why_tone", "comment", "depends_on", "hold", *TASKS,
+    "ran_seconds", "expected_at", "expects", "reason", "why", "why_tone", "comment", "depends_on", "hold", *TASKS,
 )  # fmt: skip
 """The columns of a table's row."""
 
 TEXTS = (
-    "key", "kind", "id", "array_id", "name", *WORDS, "cluster", "state", "native_state", "expects", "why", "why_tone",
+    "key", "kind", "id", "array_id", "name", *WORDS, "cluster", "state", "native_state", "expects", "reason", "why", "why_tone",
     "comment", "depends_on", "hold",
 )  # fmt: skip
 """Those of SHOWN that are text; the others are numbers."""
 
-_CODED = {"state": STATES, "expects": EXPECTS, "why_tone": TONES}
+_CODED = {"state": STATES, "expects": EXPECTS, "reason": REASONS, "why_tone": TONES}
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Table:
             told = self.columns[column] != None  # noqa: E711 - of each element
             places = np.unique(self.columns["place"], return_inverse=True)[1]
             return np.where(told, places.astype(np.float64), np.nan)
-        if column in _CODED:
+        if column in ("state", "expects", "why_tone"):
             return self.columns[column].astype(np.float64)
         if column not in TEXTS:
             return self.numbers_of(column, everything).astype(np.float64)

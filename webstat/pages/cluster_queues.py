@@ -175,8 +175,7 @@ def waiting_card(cluster: Cluster, view: View) -> html.Section:
 
 
 def _jobs_link(row: Any, cluster: Cluster) -> Part:
-    held = row.kind == "held"
-    filters = {"cluster": quote(cluster.name, safe=""), "state": "held" if held else "queued,held", "why": row.kind}
+    filters = {"cluster": quote(cluster.name, safe=""), "state": "queued,held", "reason": quote(row.title, safe="")}
     return link(row.title, addresses.jobs_page(**filters), quiet=True)
 
 

@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import time
+
 import pandas as pd
 
+from tests.webstat.recorded import Recorded
+from webstat.data import frames, jobs
+from webstat.data.jobsearch import Query, facets, search
+from webstat.data.queries.waiting import load_waiting
+from webstat.data.source import Source
 from webstat.data.waiting import kinds_of, longest, reasons_frame
 from webstat.reasons import KINDS
 
@@ -61,3 +68,22 @@ def test_the_longest_wait_is_counted_from_when_a_job_became_eligible() -> None:
     assert found is not None
     assert (found.id, found.since, found.nodes, found.estimated_start_at) == ("1.s", 50.0, 8, 900.0)
     assert found.words.startswith("The cluster is full")
+
+
+def test_the_jobs_table_finds_as_many_of_each_reason(recorded: Recorded) -> None:
+    source = Source(recorded.settings())
+    clusters = source.clusters()
+    table = jobs.table(source, clusters, time.time())
+    seen: set[str] = set()
+    for cluster in clusters:
+        queues = frames.queues_frame(source.queues(cluster), source.totals(cluster), source.waits(cluster))
+        states = dict(zip(queues["name"], queues["state"], strict=True))
+        waits = source.read(load_waiting, cluster.id, stamp=cluster.report)
+        counted = reasons_frame(waits, states)
+        query = Query(names={"cluster": (cluster.name,), "state": ("queued", "held")})
+        assert dict(facets(table, query, search(table, query))["reason"]) == dict(
+            zip(counted["title"], counted["jobs"], strict=True)
+        )
+        seen |= set(counted["kind"])
+    assert {"full", "held", "gpu", "dependency"} <= seen
+    source.close()
