@@ -31,8 +31,16 @@ def group_page(group: str) -> str:
 
 
 def jobs_page(**filters: str) -> str:
-    """The table of jobs, filtered: cluster, queue, user, group, account, reason, state, q."""
-    return "/jobs" + (f"?{urlencode(filters)}" if filters else "")
+    """The table of jobs, filtered: q words, state a list divided by commas, and one cluster, queue, user, group,
+    account, reason.
+    """
+    words = {name: value if name in ("q", "state") else _item(value) for name, value in filters.items()}
+    return "/jobs" + (f"?{urlencode(words)}" if words else "")
+
+
+def _item(name: str) -> str:
+    """A name as the only item of a list divided by commas."""
+    return name.replace("%", "%25").replace(",", "%2C")
 
 
 def _word(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import pandas as pd
 from dash import html
@@ -80,9 +79,7 @@ def by_choice(cores: Cores, view: View) -> html.Div:
 def _name(name: str, cores: Cores) -> Part:
     """A holder with a link to its page, a queue to its jobs."""
     if cores.by == "queue":
-        # Lists in the jobs table's address are of percent-encoded items.
-        href = addresses.jobs_page(cluster=quote(cores.cluster.name, safe=""), queue=quote(name, safe=""))
-        return link(foreign(name, 20), href, quiet=True)
+        return link(foreign(name, 20), addresses.jobs_page(cluster=cores.cluster.name, queue=name), quiet=True)
     if cores.by == "group":
         if name == NO_GROUP:
             return html.Span("no group", className="z")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 from dash import html
@@ -92,7 +91,7 @@ def _heads(per_user: Sequence[str]) -> list[list[html.Th]]:
 
 def _queue_row(row: Any, limits: Limits, per_user: Sequence[str], told: bool, cluster: Cluster) -> html.Tr:
     tone, symbol, word = QUEUE_STATES[row.state]
-    jobs = addresses.jobs_page(cluster=quote(cluster.name, safe=""), queue=quote(row.name, safe=""))
+    jobs = addresses.jobs_page(cluster=cluster.name, queue=row.name)
     below = html.Div(word, className=f"d-md-none fw-normal {tone}") if row.state != "open" else None
     walltime = [limits.of("walltime", "job"), limits.of("walltime", "job", least=True)]
     of_user = [limits.of(what, "user") for what in per_user]
@@ -171,12 +170,11 @@ def waiting_card(cluster: Cluster, view: View) -> html.Section:
     first = waiting.longest(jobs, states)
     if first is not None:
         body.append(_longest(first, cluster, view))
-    return card(title, f"{plural(len(jobs), 'job')}, first reason each", body, "q-waiting", stale)
+    return card(title, f"{plural(len(jobs), 'job')}, first reason each; click to list them", body, "q-waiting", stale)
 
 
 def _jobs_link(row: Any, cluster: Cluster) -> Part:
-    filters = {"cluster": quote(cluster.name, safe=""), "state": "queued,held", "reason": quote(row.title, safe="")}
-    return link(row.title, addresses.jobs_page(**filters), quiet=True)
+    return link(row.title, addresses.jobs_page(cluster=cluster.name, state="queued,held", reason=row.title), quiet=True)
 
 
 def _longest(job: waiting.Longest, cluster: Cluster, view: View) -> html.Div:

@@ -155,9 +155,7 @@ def _facts(view: View, known: Known) -> list[Part | list[Part]]:
         user += [" (", link(foreign(record.group), addresses.group_page(record.group)), ")"]
     facts: list[Part | list[Part]] = [foreign(record.name, 40), user]
     facts.append(link(foreign(cluster.title, 30), addresses.cluster_page(cluster.name)))
-    facts.append(
-        link(foreign(record.queue), addresses.jobs_page(cluster=_item(cluster.name), queue=_item(record.queue)))
-    )
+    facts.append(link(foreign(record.queue), addresses.jobs_page(cluster=cluster.name, queue=record.queue)))
     if known.pending:
         facts.append(_asks(record.cores, record.nodes, record.gpus, record.memory_bytes, record.walltime_seconds))
     else:
@@ -169,11 +167,6 @@ def _facts(view: View, known: Known) -> list[Part | list[Part]]:
         array = link(foreign(record.array_id, 30), addresses.jobs_page(q=record.array_id, state=ALL_STATES))
         facts.append([f"{task}{of} of ", array])
     return facts
-
-
-def _item(name: str) -> str:
-    """A name as one item of a comma list."""
-    return name.replace("%", "%25").replace(",", "%2C")
 
 
 def _asks(cores: int, nodes: int, gpus: int, size: int | None, walltime: int | None) -> str:
@@ -192,7 +185,7 @@ def _age(view: View, known: Known) -> Part:
 
 def _buttons(known: Known) -> list[Part]:
     record = known.job.record
-    alike = {"user": _item(record.user), "q": record.name, **({"state": ALL_STATES} if known.over else {})}
+    alike = {"user": record.user, "q": record.name, **({"state": ALL_STATES} if known.over else {})}
     buttons: list[Part] = [
         bricks.copy(addresses.job_page(known.cluster.name, record.id), "Copy a link to this job", "link-45deg", "Link")
     ]
