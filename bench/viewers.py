@@ -25,6 +25,8 @@ PAGES = ("/", "/cluster/large", "/cluster/still", "/jobs", "/health")
 HERD = 0.015
 """Seconds that each other viewer adds to the time over which all spread their questions, as in assets/live.js."""
 WATCHERS, IDLE, SECONDS, PERIOD_SECONDS = 50, 200, 60, 15
+SETTLING_SECONDS = 10
+"""All begin at once, as no people do: what they ask in this time is not counted."""
 
 
 @dataclass
@@ -43,21 +45,27 @@ class Viewer:
 
     def run(self, until: float) -> None:
         """Watch until then."""
+        settled = time.time() + SETTLING_SECONDS
         session = requests.Session()
         question = _question(session, self.url)
         if not self.deaf:
-            self._ask(session, question, first=True)
+            self._ask(session, question, counted=False)
         with connect(self.url.replace("http", "ws") + "/live", open_timeout=30) as socket:
             while time.time() < until:
                 try:
                     message = socket.recv(timeout=1)
                 except TimeoutError:
                     continue
-                if not self.deaf and json.loads(message)["news"]:
+                if not self.deaf and self._is_new(json.loads(message)["news"]):
                     time.sleep(random.uniform(0, HERD * (WATCHERS - 1)))
-                    self._ask(session, question, extra=len(message))
+                    self._ask(session, question, time.time() > settled, extra=len(message))
 
-    def _ask(self, session: requests.Session, question: dict[str, Any], first: bool = False, extra: int = 0) -> None:
+    def _is_new(self, news: dict[str, Any]) -> bool:
+        """Whether it says anything that is not on the screen: the first message after connecting seldom does."""
+        shown = (self.drawn or {}).get("clusters", {})
+        return any(shown.get(name) != item["stamp"] for name, item in news.items())
+
+    def _ask(self, session: requests.Session, question: dict[str, Any], counted: bool, extra: int = 0) -> None:
         values = [self.path, "", {"theme": "light", "zone": "UTC", "me": self.name}, {"at": time.time()}, 0]
         inputs = [{**one, "value": value} for one, value in zip(question["inputs"], values, strict=True)]
         state = [{**question["state"][0], "value": self.drawn}]
@@ -71,7 +79,7 @@ class Viewer:
             self.drawn = found["response"].get(ids.DRAWN, {}).get("data", self.drawn)
             changed = bool(found.get("sideUpdate")) or ids.PAGE in found["response"]
             sent = len(answer.request.body or b"") + int(answer.headers["Content-Length"]) + extra
-            if not first:
+            if counted:
                 self.taken.append(took)
                 self.wires.append((changed, sent))
 
