@@ -136,7 +136,7 @@
       if (!data) return none();
       document.getElementById("panel").dataset.open = document.getElementById("panel").childElementCount ? "yes" : "no";
       document.title = data.title || "webstat";
-      const path = data.page ? data.page[1] : null;
+      const path = data.page ? data.page[0] : null;
       if (ws.path !== undefined && path !== ws.path && !location.hash) {
         // A page was followed: start at its top, and let screen readers start there.
         window.scrollTo(0, 0);

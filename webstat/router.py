@@ -167,8 +167,8 @@ class Artist:
         seen = stamps(view.clusters, view.connected, view.now)
         own = {name: seen[name] for name in (COLLECTOR, *_rests_on(found, view)) if name in seen}
         look = [view.path, view.theme, str(view.zone), view.me]
-        page = [own, *look, view.address()]
-        if drawn.get("page") == page and drawn.get("clusters") == seen:
+        page, shown = [*look, view.address()], drawn.get("clusters", {})
+        if drawn.get("page") == page and shown == seen:
             return Drawing()
         drawing = Drawing(drawn={**drawn, "page": page, "clusters": seen})
         assert drawing.drawn is not None
@@ -180,12 +180,12 @@ class Artist:
         drawing.frame = [
             None if old == new else one for one, old, new in zip(frame, before, drawing.drawn["frame"], strict=True)
         ]
-        if drawn.get("page") == page:
+        if drawn.get("page") == page and all(shown.get(name) == stamp for name, stamp in own.items()):
             return drawing
-        body = self._drawings.get((*own.items(), *look, view.address(), moment), lambda: _body(view, found))
+        body = self._drawings.get((*own.items(), *page, moment), lambda: _body(view, found))
         drawing.drawn["title"], drawing.drawn["outline"], drawing.drawn["marks"] = body.title, {}, {}
         for region, (children, taken) in body.regions.items():
-            outline = [taken.frame, *(look if region == ids.PAGE else look[1:])]
+            outline = fingerprint([taken.frame, *(look if region == ids.PAGE else look[1:])])
             drawing.drawn["outline"][region], drawing.drawn["marks"][region] = outline, taken.marks
             if drawn.get("outline", {}).get(region) != outline:
                 drawing.regions[region] = children
