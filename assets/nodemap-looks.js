@@ -16,13 +16,8 @@
   const number = (value) => (value < 1000 ? String(value) : whole.format(value));
   const plural = (count, noun) => number(count) + " " + noun + (count === 1 ? "" : "s");
 
-  /* An element with a class and a text. */
-  function make(tag, look, text) {
-    const element = document.createElement(tag);
-    if (look) element.className = look;
-    if (text) element.textContent = text;
-    return element;
-  }
+  /* The page of a node or a job. */
+  const address = (kind, cluster, name) => "/" + [kind, ...[cluster, name].map(encodeURIComponent)].join("/");
 
   /* MiB in the unit one writes for qsub. */
   function memory(mib) {
@@ -143,5 +138,5 @@
     return result;
   }
 
-  ws.nodes = { STATES, read, look, label, about, aboutJob, lines, shade, stateOf, takesWork, free, memory, number, plural, make };
+  ws.nodes = { STATES, read, look, label, about, aboutJob, lines, shade, stateOf, takesWork, free, memory, number, plural, address };
 })();

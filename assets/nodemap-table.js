@@ -2,26 +2,49 @@
 (function () {
   "use strict";
   const ws = window.webstat;
-  const { make, number } = ws.nodes;
-  let rows = []; // each node's cells
-
-  ws.nodes.table = function (body, map, order) {
-    const names = map.cluster + "\n" + order.map((node) => map.nodes.name[node]).join("\n");
-    if (body.dataset.names !== names || !body.firstChild) {
-      body.dataset.names = names;
-      body.replaceChildren(empty(map, order));
-    }
-    order.forEach((node, place) => {
-      texts(map, node).forEach((text, column) => {
-        const cell = rows[place][column];
-        if (cell.textContent !== text) cell.textContent = text;
-      });
-    });
-  };
-
+  const { make } = ws;
+  const { number } = ws.nodes;
+  const SLICE = 250; // rows made at a time, so that thousands of them stop nothing else
   const COLUMNS = [["State", ""], ["Cores free", "n"], ["GPUs free", "n"], ["Memory free", "n"], ["Load", "n"], ["Jobs", "n"], ["Comment", "ws-wrap"]];
 
-  function texts(map, node) {
+  let rows = []; // the cells of each row that is there
+  let map = null;
+  let order = []; // the nodes of all rows
+
+  /* Fill `place`, or bring it up to date; nodes stand in the order of `nodes`, their places in the columns of `now`. */
+  ws.nodes.table = function (place, now, nodes) {
+    [map, order] = [now, nodes];
+    const names = map.cluster + "\n" + order.map((node) => map.nodes.name[node]).join("\n");
+    if (place.dataset.names !== names || !place.firstChild) {
+      place.dataset.names = names;
+      rows = [];
+      const body = make("tbody");
+      place.replaceChildren(around(body));
+      grow(body);
+    }
+    rows.forEach(fill);
+  };
+
+  function grow(body) {
+    if (!body.isConnected) return;
+    const next = order.slice(rows.length, rows.length + SLICE).map((node) => {
+      const cells = COLUMNS.map(([, look]) => make("td", look));
+      rows.push(cells);
+      fill(cells, rows.length - 1);
+      const link = make("a", "ws-quiet", map.nodes.name[node], { href: ws.nodes.address("node", map.cluster, map.nodes.name[node]) });
+      return make("tr", "", [make("th", "fw-normal", link, { scope: "row" }), ...cells]);
+    });
+    body.append(...next);
+    if (rows.length < order.length) requestAnimationFrame(() => grow(body));
+  }
+
+  function fill(cells, row) {
+    texts(order[row]).forEach((text, column) => {
+      if (cells[column].textContent !== text) cells[column].textContent = text;
+    });
+  }
+
+  function texts(node) {
     const n = map.nodes;
     const spare = (total, used) => (total[node] === null || used[node] === null ? "–" : number(ws.nodes.free(total[node], used[node])));
     const memory = n.memory[node] === null ? "–" : ws.nodes.memory(ws.nodes.free(n.memory[node], n.memory_used[node]));
@@ -37,36 +60,11 @@
     ];
   }
 
-  function empty(map, order) {
-    const whole = make("table", "table table-hover ws-table ws-fixed");
-    whole.append(make("caption", "visually-hidden", "Every node, in the order of the map"));
-    const top = make("tr");
-    [["Node", ""], ...COLUMNS].forEach(([words, look]) => {
-      const cell = make("th", look, words);
-      cell.scope = "col";
-      top.append(cell);
-    });
-    const head = make("thead");
-    head.append(top);
-    const body = make("tbody");
-    rows = order.map((node) => {
-      const row = make("tr");
-      const name = make("th", "fw-normal");
-      name.scope = "row";
-      const link = make("a", "ws-quiet", map.nodes.name[node]);
-      link.href = "/node/" + encodeURIComponent(map.cluster) + "/" + encodeURIComponent(map.nodes.name[node]);
-      name.append(link);
-      const made = COLUMNS.map(([, look]) => make("td", look));
-      row.append(name, ...made);
-      body.append(row);
-      return made;
-    });
-    whole.append(head, body);
-    const scroll = make("div", "ws-scroll ws-hours");
-    scroll.tabIndex = 0;
-    scroll.setAttribute("role", "region");
-    scroll.setAttribute("aria-label", "Nodes as a table");
-    scroll.append(whole);
-    return scroll;
+  function around(body) {
+    const heads = [["Node", ""], ...COLUMNS].map(([words, look]) => make("th", look, words, { scope: "col" }));
+    const whole = make("table", "table table-hover ws-table ws-fixed", [
+      make("caption", "visually-hidden", "Every node, in the order of the map"), make("thead", "", make("tr", "", heads)), body,
+    ]);
+    return make("div", "ws-scroll ws-hours", whole, { tabindex: "0", role: "region", "aria-label": "Nodes as a table" });
   }
 })();

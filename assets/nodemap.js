@@ -7,7 +7,8 @@
   const DENSE = 48; // cells in a row from which on they are too small for text
   const JOBS_SHOWN = 6;
   const small = matchMedia("(max-width: 767.98px)");
-  const { STATES, make, number, plural } = ws.nodes;
+  const { make } = ws;
+  const { STATES, address, number, plural } = ws.nodes;
 
   let root = null;
   let owner = ""; // the cluster that root is for
@@ -97,15 +98,12 @@
     drawn = [];
     at = [];
     lines.forEach((line, row) => {
-      const words = make("b", "", line.words);
-      words.title = line.words;
-      words.setAttribute("aria-hidden", "true");
-      grid.append(words);
+      grid.append(make("b", "", line.words, { title: line.words, "aria-hidden": "true" }));
       line.nodes.forEach((node, column) => {
         const cell = make(small.matches ? "i" : "a");
         cell.dataset.at = node;
         if (!small.matches) {
-          cell.href = "/node/" + encodeURIComponent(map.cluster) + "/" + encodeURIComponent(map.nodes.name[node]);
+          cell.href = address("node", map.cluster, map.nodes.name[node]);
           cell.tabIndex = -1;
         }
         cells[node] = cell;
@@ -163,12 +161,8 @@
     const kind = colouring();
     const items = [];
     const key = (look, words, letter) => {
-      const sample = make("i", "nd " + look);
-      if (letter) sample.append(make("span", "", letter));
-      sample.setAttribute("aria-hidden", "true");
-      const item = make("span", "ws-legend-item");
-      item.append(sample, words);
-      return item;
+      const sample = make("i", "nd " + look, letter ? make("span", "", letter) : [], { "aria-hidden": "true" });
+      return make("span", "ws-legend-item", [sample, words]);
     };
     if (kind === "user" || kind === "queue") items.push(...names(kind, key));
     else {
@@ -229,11 +223,9 @@
   }
 
   function jobName(job) {
-    const name = make("span");
-    const user = make("bdi", "", map.users.name[map.jobs.user[job]]);
-    user.dataset.user = map.users.name[map.jobs.user[job]];
-    name.append(make("b", "", map.jobs.id[job].split(".")[0]), " · ", make("bdi", "", map.jobs.name[job]), " · ", user);
-    return name;
+    const user = map.users.name[map.jobs.user[job]];
+    const name = make("bdi", "", map.jobs.name[job]);
+    return make("span", "", [make("b", "", map.jobs.id[job].split(".")[0]), " · ", name, " · ", make("bdi", "", user, { "data-user": user })]);
   }
 
   /* The tip of a node: stays while the pointer is in it, goes with Esc. */
@@ -246,10 +238,8 @@
     ws.nodes.about(map, node).forEach((line) => content.push(make("div", "", line)));
     const jobs = map.jobsOn[node];
     jobs.slice(0, JOBS_SHOWN).forEach(([job, cores]) => {
-      const link = make("a", "ws-tip-job");
-      link.href = "/job/" + encodeURIComponent(map.cluster) + "/" + encodeURIComponent(map.jobs.id[job]);
-      link.tabIndex = -1;
-      link.append(jobName(job), " · " + plural(Math.round(cores), "core"));
+      const words = [jobName(job), " · " + plural(Math.round(cores), "core")];
+      const link = make("a", "ws-tip-job", words, { href: address("job", map.cluster, map.jobs.id[job]), tabindex: "-1" });
       if (jobs.length === 1) ws.nodes.aboutJob(map, job).forEach((line) => link.append(make("div", "", line)));
       content.push(link);
     });
@@ -325,7 +315,7 @@
   /* Links to a node or job of ours open its panel; with a key held they are followed as any other. */
   function follow(event) {
     const link = event.target.closest("a[href]");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    if (!link || !ws.plain(event)) return;
     event.preventDefault();
     const [kind, ...rest] = link.pathname.split("/").slice(1).map(decodeURIComponent);
     ws.address.set({ node: null, job: null, [kind]: rest.join("/") });
