@@ -14,6 +14,7 @@ PICTURES = {
     "overview": ("/", 1440, "light"),
     "cluster": ("/cluster/certainty", 1440, "light"),
     "cluster-dark": ("/cluster/certainty", 1440, "dark"),
+    "jobs": ("/jobs", 1440, "light"),
     "overview-phone": ("/", 360, "light"),
 }
 """File -> (address, width in pixels, theme)."""
