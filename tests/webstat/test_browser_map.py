@@ -329,3 +329,58 @@ def test_both_charts_show_groups_or_queues(opened: Opened) -> None:
     page.locator("#usage-details summary").click()
     expect(page.locator("#usage-table thead")).to_contain_text("batch")
     assert page.locator("#usage-table tbody tr").count() >= 24
+
+
+COLUMNS = """() => [...document.querySelectorAll("[aria-labelledby=q-queues] th[scope^=col]")]
+  .filter((head) => head.offsetWidth).map((head) => head.innerText.replace(/\\s+/g, " ").trim())"""
+SHORT = ["Queue", "Runs", "Queued", "Waited, last 7 d", "50 %", "90 %"]
+LONG = ["Queue", "State", "Running", "Queued", "Held jobs", "Waited, last 7 d"]
+
+
+@pytest.mark.parametrize(
+    ("width", "panel", "limits", "all_columns"),
+    [(360, False, False, False), (800, False, False, True), (992, False, False, True), (1440, False, True, True), (1440, True, False, True)],
+)  # fmt: skip
+def test_the_table_of_queues_has_the_columns_it_has_room_for(
+    opened: Opened, living: Living, width: int, panel: bool, limits: bool, all_columns: bool
+) -> None:
+    page = opened.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(living.server.url + "/cluster/one" + ("?node=one/cn001" if panel else ""))
+    page.locator("#nodemap .nd").first.wait_for()
+    if panel:
+        page.locator("#panel h2").first.wait_for()
+    columns = page.evaluate(COLUMNS)
+    assert ("Limits" in columns) == ("walltime" in columns) == limits
+    if all_columns:
+        assert [column for column in columns if column in LONG] == LONG
+        assert "Runs" not in columns
+    else:
+        assert columns == SHORT
+    # As many cells in a row as there are columns: none is left over where its head has gone.
+    cells = page.evaluate(
+        """() => [...document.querySelectorAll("[aria-labelledby=q-queues] tbody tr")].map((row) =>
+             [...row.children].filter((cell) => cell.offsetWidth).reduce((sum, cell) => sum + cell.colSpan, 0))"""
+    )
+    heads = page.evaluate(
+        """() => [...document.querySelectorAll("[aria-labelledby=q-queues] thead tr:first-child th")]
+             .filter((cell) => cell.offsetWidth).reduce((sum, cell) => sum + cell.colSpan, 0)"""
+    )
+    assert set(cells) == {heads}
+    overflow = page.evaluate(
+        """() => { const box = document.querySelector("[aria-labelledby=q-queues] .table-responsive");
+             return box.scrollWidth - box.clientWidth; }"""
+    )
+    assert overflow <= 0
+
+
+def test_links_of_reasons_can_be_hit_and_cells_read_under_the_pointer(opened: Opened) -> None:
+    page = opened.page
+    heights = page.locator(".ws-sentences a").evaluate_all("links => links.map((link) => link.offsetHeight)")
+    assert heights
+    assert min(heights) >= 24
+    free = page.locator("#nodemap .ws-nodes .nd.f0[data-at]").first
+    colour = "cell => getComputedStyle(cell).color"
+    before = free.evaluate(colour)
+    free.hover()
+    assert free.evaluate(colour) == before

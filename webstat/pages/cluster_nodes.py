@@ -146,20 +146,24 @@ def kept_card(cluster: Cluster, kept: Sequence[Kept], view: View) -> html.Sectio
     rows = [
         html.Tr(
             [
-                html.Th([foreign(one.name or one.id, 24)], scope="row", className="fw-normal"),
-                cell(person(one.owner) if one.owner else html.Span("–", className="z")),
-                cell(_when(one, view), "text-nowrap"),
-                cell(_on(one, cluster, view), "ws-wrap"),
+                html.Th(_for_whom(one), scope="row", className="fw-normal"),
+                cell(_when(one, view)),
+                cell(_on(one, cluster, view)),
             ]
         )
         for one in kept[:LISTED_KEPT]
     ]
-    body: list[Part] = [table([[head("Name"), head("For"), head("When"), head("Nodes")]], rows, "Reservations")]
+    body: list[Part] = [table([[head("Name"), head("When"), head("Nodes")]], rows, "Reservations")]
     if len(kept) > LISTED_KEPT:
         body.append(html.Div(f"and {len(kept) - LISTED_KEPT} more", className="ws-sub mt-1"))
     stale = view.health(cluster).stale
     title = f"What {'was' if stale else 'is'} reserved?"
     return card(title, "reservations that run, then those to come", body, "q-kept", stale, fill=False)
+
+
+def _for_whom(one: Kept) -> list[Part]:
+    owner: Part = html.Div(["for ", person(one.owner)], className="ws-sub") if one.owner else None
+    return [foreign(one.name or one.id, 24), owner]
 
 
 def _when(one: Kept, view: View) -> list[Part]:

@@ -23,7 +23,8 @@ from webstat.format import duration, number, plural, shorten, wait
 from webstat.health import Cluster
 from webstat.view import View
 
-WIDE, WIDER = "d-none d-md-table-cell", "d-none d-lg-table-cell"
+WIDE, NARROW, LIMITS = "q-wide", "q-narrow", "q-limits"
+"""Columns that are there where the card has room for them, in place of others, and where it has much."""
 
 QUEUE_STATES = {
     "open": ("st-ok", "check-lg", "open"),
@@ -54,7 +55,7 @@ def queues_card(cluster: Cluster, view: View) -> html.Section:
     told = cluster.scheduler_kind != "slurm"
     body = [_queue_row(row, one, per_user, told, cluster) for row, one in zip(rows.itertuples(), shown, strict=True)]
     content = table(_heads(per_user), body, f"Queues of {cluster.title}")
-    return card(title, subtitle, [content], "q-queues", stale)
+    return card(title, subtitle, [html.Div(content, className="ws-fit")], "q-queues", stale)
 
 
 def _rows(cluster: Cluster, view: View) -> pd.DataFrame:
@@ -72,17 +73,17 @@ def _heads(per_user: Sequence[str]) -> list[list[html.Th]]:
         head("State", rows=2, extra=WIDE),
         head("Running", columns=2, extra=f"g {WIDE}"),
         head("Queued", columns=2, extra=f"g {WIDE}"),
-        head("Runs", rows=2, extra="n g d-md-none"),
-        head("Queued", rows=2, extra="n g d-md-none"),
+        head("Runs", rows=2, extra=f"n g {NARROW}"),
+        head("Queued", rows=2, extra=f"n g {NARROW}"),
         head(["Held", html.Br(), "jobs"], rows=2, extra=f"n g {WIDE}"),
-        head("Limits", columns=1 + len(per_user), extra=f"g {WIDER}"),
-        head("Waited, last 7 d", columns=2, extra="g d-md-none"),
+        head("Limits", columns=1 + len(per_user), extra=f"g {LIMITS}"),
+        head("Waited, last 7 d", columns=2, extra=f"g {NARROW}"),
         head("Waited, last 7 d", columns=3, extra=f"g {WIDE}"),
     ]
     units = [("jobs", f"n g {WIDE}"), ("cores", f"n {WIDE}"), ("jobs", f"n g {WIDE}"), ("cores", f"n {WIDE}")]
     second = [head(unit, extra=extra) for unit, extra in units]
-    second += [head("walltime", extra=f"g {WIDER}")]
-    second += [head(f"{what} a user", extra=f"n {WIDER}") for what in per_user]
+    second += [head("walltime", extra=f"g {LIMITS}")]
+    second += [head(f"{what} a user", extra=f"n {LIMITS}") for what in per_user]
     second += [head(html.Span("50 %", className="ws-def", title="Half of them waited no longer"), extra="n g")]
     second += [head(html.Span("90 %", className="ws-def", title="Nine of ten waited no longer"), extra="n")]
     second += [head("0 to 3 d, log", extra=f"fw-normal {WIDE}")]
@@ -92,7 +93,7 @@ def _heads(per_user: Sequence[str]) -> list[list[html.Th]]:
 def _queue_row(row: Any, limits: Limits, per_user: Sequence[str], told: bool, cluster: Cluster) -> html.Tr:
     tone, symbol, word = QUEUE_STATES[row.state]
     jobs = addresses.jobs_page(cluster=cluster.name, queue=row.name)
-    below = html.Div(word, className=f"d-md-none fw-normal {tone}") if row.state != "open" else None
+    below = html.Div(word, className=f"{NARROW} fw-normal {tone}") if row.state != "open" else None
     walltime = [limits.of("walltime", "job"), limits.of("walltime", "job", least=True)]
     of_user = [limits.of(what, "user") for what in per_user]
     more = limits.beside([*walltime, *of_user])
@@ -104,14 +105,14 @@ def _queue_row(row: Any, limits: Limits, per_user: Sequence[str], told: bool, cl
         number_cell(row.running_cores, WIDE),
         number_cell(row.queued, f"g {WIDE}"),
         number_cell(row.queued_cores, WIDE),
-        number_cell(row.running, "g d-md-none"),
-        number_cell(row.queued, "g d-md-none"),
+        number_cell(row.running, f"g {NARROW}"),
+        number_cell(row.queued, f"g {NARROW}"),
         number_cell(row.held, f"g {WIDE}"),
-        cell(_walltime(row.max_walltime_seconds, walltime[1], told), f"g text-nowrap {WIDER}"),
+        cell(_walltime(row.max_walltime_seconds, walltime[1], told), f"g text-nowrap {LIMITS}"),
     ]
     untold = html.Span("–", className="z", title="not told by the scheduler")
     none = "" if told else untold
-    cells += [cell(number(one.most) if one else none, f"n {WIDER}") for one in of_user]
+    cells += [cell(number(one.most) if one else none, f"n {LIMITS}") for one in of_user]
     return html.Tr(cells + _waits(row))
 
 
@@ -132,7 +133,9 @@ def _more(limits: Sequence[Any], all_limits: Limits) -> Part:
         return None
     native = f"The scheduler says: {'; '.join(raw)}" if raw else None
     return html.Div(
-        "; ".join(words), className="ws-sub fw-normal d-none d-lg-block", title=shorten(native, 300) if native else None
+        "; ".join(words),
+        className=f"ws-sub fw-normal ws-beside {LIMITS}",
+        title=shorten(native, 300) if native else None,
     )
 
 
@@ -140,12 +143,12 @@ def _waits(row: Any) -> list[html.Td]:
     if row.routing or not row.started:
         words = "passes jobs on" if row.routing else "no job in 7 d"
         return [
-            html.Td(words, className="g z d-md-none", colSpan=2),
+            html.Td(words, className=f"g z {NARROW}", colSpan=2),
             html.Td(words, className=f"g z {WIDE}", colSpan=3),
         ]
     half, most = wait(row.wait_half), wait(row.wait_most)
     bar = range_bar(row.wait_half, row.wait_most, f"half within {half}, 90 % within {most}")
-    return [cell(half, "n g"), cell(most, "n"), cell(bar, f"ws-range-cell {WIDE}")]
+    return [cell(half, "n g"), cell(most, "n"), cell(bar, WIDE)]
 
 
 def waiting_card(cluster: Cluster, view: View) -> html.Section:
