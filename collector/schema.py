@@ -11,16 +11,22 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
     Table,
     Text,
     UniqueConstraint,
+    and_,
+    literal_column,
+    or_,
+    text,
 )
 
 from agent.states import JobState, NodeState
@@ -151,6 +157,33 @@ job = Table(
     Index("job_by_number", "cluster_id", "number"),
 )
 """A job lives while `ended_at` is NULL."""
+
+LONG_SECONDS = 30 * 86400
+"""A job whose life was longer has its place in an index of its own, so that no other is sought so far."""
+
+_WAS_LONG = f"ended_at - submitted_at > {LONG_SECONDS}"
+Index("job_long", job.c.cluster_id, job.c.ended_at, sqlite_where=text(_WAS_LONG), postgresql_where=text(_WAS_LONG))
+
+
+def lived_in(cluster_id: int, since: int, until: int) -> ColumnElement[bool]:
+    """True of the jobs of a cluster that were submitted before `until`, and live or ended at `since` or later.
+
+    Said so that an index finds them: each half of the OR names its own.
+    """
+    here, ended = job.c.cluster_id == cluster_id, job.c.ended_at
+    return and_(
+        job.c.submitted_at < until,
+        or_(
+            and_(here, ended.is_(None)),
+            and_(here, ended >= since, ended < until + LONG_SECONDS),
+            and_(
+                here,
+                ended >= since,
+                literal_column("job.ended_at - job.submitted_at") > literal_column(str(LONG_SECONDS)),
+            ),
+        ),
+    )
+
 
 job_live = Table(
     "job_live",
@@ -294,3 +327,54 @@ dirty_hour = Table(
     Column("bucket", BigInteger, primary_key=True, comment="an hour whose usage must be computed again"),
     sqlite_with_rowid=False,
 )
+
+history_month = Table(
+    "history_month",
+    metadata,
+    Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
+    Column("month", BigInteger, primary_key=True, comment="its first second (UTC)"),
+    Column("jobs", Integer, nullable=False, comment="jobs in its columns: those that ended in it"),
+    Column("first_submitted_at", BigInteger, comment="the earliest submission among them; NULL for none"),
+    Column(
+        "packed_until",
+        BigInteger,
+        nullable=False,
+        comment="of jobs that ended before this, the columns tell the truth; of others, the tables do",
+    ),
+    sqlite_with_rowid=False,
+)
+"""Ended jobs again, by columns: what history is counted from. Made of `job` and `job_span`; outlives them."""
+
+history_column = Table(
+    "history_column",
+    metadata,
+    Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
+    Column("month", BigInteger, primary_key=True),
+    Column("kind", String(8), primary_key=True, comment="jobs, spans or sums: what one element stands for"),
+    Column("name", String(24), primary_key=True),
+    Column("data", LargeBinary, nullable=False, comment="see collector/columns.py"),
+)
+
+known_span = Table(
+    "known_span",
+    metadata,
+    Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
+    Column("since", BigInteger, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Stretches of which the jobs are known, beside those that `poll` tells: imported, or polled and pruned since."""
+
+import_file = Table(
+    "import_file",
+    metadata,
+    Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
+    Column("mark", String(64), primary_key=True, comment="by which the same file is known again"),
+    Column("name", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, comment="bytes (uncompressed) of which all is stored"),
+    Column("records", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False, comment="when the last of it was stored"),
+    sqlite_with_rowid=False,
+)
+"""Accounting logs that were read, and how far."""

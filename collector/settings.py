@@ -83,6 +83,24 @@ class WebSettings(_Table):
         return name
 
 
+Days = Annotated[int, Field(ge=0, le=36500)]
+
+
+class RetentionSettings(_Table):
+    """[retention]: how many days each level of history is kept; 0 keeps it for ever."""
+
+    spans_days: Days = 1830
+    """Jobs that have ended, and all spans: past moments can be looked at, and jobs be listed, for this long."""
+    hours_days: Days = 400
+    """Sums by hour."""
+    days_days: Days = 0
+    """Sums by day."""
+    polls_days: Days = 100
+    """When was asked, and what came; of what is older, only the stretches that are known stay."""
+    columns_days: Days = 0
+    """Ended jobs by columns, from which history is counted: about 15 bytes a job."""
+
+
 class ClusterSettings(_Table):
     """[[cluster]]: one agent to ask."""
 
@@ -108,6 +126,7 @@ class Settings(_Table):
     store: StoreSettings = StoreSettings()
     collector: CollectorSettings = CollectorSettings()
     web: WebSettings = WebSettings()
+    retention: RetentionSettings = RetentionSettings()
     cluster: tuple[ClusterSettings, ...] = ()
 
     @model_validator(mode="after")
