@@ -47,7 +47,7 @@ class JobReader:
         self._times = remembered_times(zone)
         self._sizes = Remembered(parse_bytes)
         self._spans = Remembered(parse_seconds)
-        self._counts = Remembered(_count)
+        self._counts = Remembered(count)
         self._integers = Remembered(parse_integer)
 
     def finish(self) -> ParsedJobs:
@@ -131,7 +131,7 @@ class JobReader:
         self._eusers.append(euser)
         priority, comment, depend, hold = get("Priority"), get("comment"), get("depend"), get("Hold_Types")
         self.parsed.jobs.append(
-            _job(
+            job_of(
                 id=name,
                 state=state,
                 native_state=text[letter],
@@ -176,7 +176,8 @@ _STATES = {letter: _told(state) for letter, state in OPENPBS_JOB_STATES.items()}
 _UNKNOWN = _told(JobState.UNKNOWN)
 
 
-def _job(**fields: object) -> Job:
+def job_of(**fields: object) -> Job:
+    """A Job, with all of its fields told."""
     # Not Job(**fields): the __init__ of a frozen dataclass takes as long as all the rest of reading a job, and gives
     # each one a table of its own for the names of its fields. A test compares the fields.
     job = object.__new__(Job)
@@ -192,7 +193,8 @@ class Texts(Dict[str, str]):
         return text
 
 
-def _count(text: str) -> Optional[int]:
+def count(text: str) -> Optional[int]:
+    """How many of something, up to a thousand million; None for anything else."""
     number = parse_integer(text)
     return number if number is not None and 0 <= number <= 10**9 else None
 
@@ -219,17 +221,23 @@ def cores_by_vnode(exec_vnode: str) -> Dict[str, int]:
 
 
 def _subjobs(attributes: Attributes) -> Optional[int]:
-    """How many subjobs an array was submitted with: `0-90:10`, `1-50`, `1,3,5-9`; else the sum of its counters."""
-    total = 0
-    for piece in attributes.get("array_indices_submitted", "").split(","):
-        part = _RANGE(piece.strip())
-        if not part:
-            break
-        first, last, step = int(part[1]), int(part[2] or part[1]), int(part[3] or 1)
-        if last < first or not step:
-            break
-        total += (last - first) // step + 1
-    else:
+    """How many subjobs an array was submitted with; else the sum of its counters."""
+    total = array_size(attributes.get("array_indices_submitted", ""))
+    if total is not None:
         return total
     counters = COUNTER.findall(attributes.get("array_state_count", ""))
     return sum(int(number) for _, number in counters) if counters else None
+
+
+def array_size(indices: str) -> Optional[int]:
+    """How many subjobs `0-90:10`, `1-50` or `1,3,5-9` are; None for anything else."""
+    total = 0
+    for piece in indices.split(","):
+        part = _RANGE(piece.strip())
+        if not part:
+            return None
+        first, last, step = int(part[1]), int(part[2] or part[1]), int(part[3] or 1)
+        if last < first or not step:
+            return None
+        total += (last - first) // step + 1
+    return total

@@ -87,9 +87,9 @@ class _JobReader:
             state = JobState.UNKNOWN
             self.notes.add(f"job state {letter[:40]!r} is unknown")
         pending, ended = state in IS_PENDING, state is JobState.FINISHED
-        given = {} if pending else _slots_by_node(get("exec_host", ""))
-        cores, nodes, gpus = _asked(attributes)
-        memory_bytes = self._memory_asked(attributes, cores)
+        given = {} if pending else slots_by_node(get("exec_host", ""))
+        cores, nodes, gpus = asked(attributes)
+        memory_bytes = memory_asked(attributes, cores, self.sizes)
         if given:
             # What it was given, not what it asked for: `ncpus=4` and `-L` may get one slot.
             cores, nodes = sum(given.values()), len(given)
@@ -127,15 +127,6 @@ class _JobReader:
             hosts=given if state in HOLDS_CORES else {},
         )
 
-    def _memory_asked(self, attributes: Attributes, cores: int) -> Optional[int]:
-        """Bytes over all nodes: `mem`, else what each process may have, times the cores; else the virtual limits."""
-        for key, times in (("mem", 1), ("pmem", cores), ("vmem", 1), ("pvmem", cores)):
-            asked = self._convert(self.sizes, attributes.get(f"Resource_List.{key}"))
-            if asked is not None:
-                whole = asked * max(1, times)
-                return whole if whole < 2**63 else None
-        return None
-
     @staticmethod
     def _convert(conversion: Remembered, text: Optional[str]) -> Optional[int]:
         return conversion[text] if text and not text.isspace() else None
@@ -157,7 +148,7 @@ def _hold(text: str) -> Optional[str]:
     return None if kinds in ("", "n") else kinds
 
 
-def _asked(attributes: Attributes) -> Tuple[int, int, int]:
+def asked(attributes: Attributes) -> Tuple[int, int, int]:
     """Cores, nodes and GPUs that a job asked for.
 
     `-l nodes=1:ppn=8:gpus=2:gpu+3:batch:ppn=2`, `-l procs=10`, `-l ncpus=4`, or 6.1's `-L tasks=2:lprocs=4`.
@@ -182,6 +173,17 @@ def _asked(attributes: Attributes) -> Tuple[int, int, int]:
     return cores, _count(attributes.get("Resource_List.nodect")) or nodes, gpus
 
 
+def memory_asked(attributes: Attributes, cores: int, sizes: Remembered) -> Optional[int]:
+    """Bytes over all nodes: `mem`, else what each process may have, times the cores; else the virtual limits."""
+    for key, times in (("mem", 1), ("pmem", cores), ("vmem", 1), ("pvmem", cores)):
+        text = attributes.get(f"Resource_List.{key}")
+        size = sizes[text] if text and not text.isspace() else None
+        if size is not None:
+            whole = size * max(1, times)
+            return whole if whole < 2**63 else None
+    return None
+
+
 def _count(text: Optional[str]) -> int:
     return int(text) if text and _COUNT.match(text.strip()) else 0
 
@@ -194,7 +196,7 @@ def _tasks(request: str) -> Optional[int]:
         return None
 
 
-def _slots_by_node(exec_host: str) -> Dict[str, int]:
+def slots_by_node(exec_host: str) -> Dict[str, int]:
     """`wn1/0-3+wn2/8-9,12-13` (6.1) or `wn1/1+wn1/0` (2.5) -> node: slots. ValueError if it is neither."""
     nodes: Dict[str, int] = {}
     for part in exec_host.strip().split("+") if exec_host.strip() else ():
