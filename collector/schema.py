@@ -378,3 +378,14 @@ import_file = Table(
     sqlite_with_rowid=False,
 )
 """Accounting logs that were read, and how far."""
+
+import_unended = Table(
+    "import_unended",
+    metadata,
+    Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
+    Column("kind", String(1), primary_key=True, comment="of the record: Q waits, S runs, R was put back"),
+    Column("job", String(300), primary_key=True, comment="its native id"),
+    Column("data", LargeBinary, nullable=False, comment="the records"),
+    sqlite_with_rowid=False,
+)
+"""What accounting logs told of jobs whose end they have not told yet: nothing of them is in `job`."""

@@ -69,6 +69,21 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "import_unended",
+        sa.Column("cluster_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "kind", sa.String(length=1), nullable=False, comment="of the record: Q waits, S runs, R was put back"
+        ),
+        sa.Column("job", sa.String(length=300), nullable=False, comment="its native id"),
+        sa.Column("data", sa.LargeBinary(), nullable=False, comment="the records"),
+        sa.ForeignKeyConstraint(
+            ["cluster_id"],
+            ["cluster.id"],
+        ),
+        sa.PrimaryKeyConstraint("cluster_id", "kind", "job"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "known_span",
         sa.Column("cluster_id", sa.Integer(), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
