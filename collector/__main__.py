@@ -1,4 +1,4 @@
-"""The collector's command line: run, once, check, migrate."""
+"""The collector's command line: run, once, check, migrate, import-accounting."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from collector.check import check_cluster
 from collector.database import migrate as migrate_schema
 from collector.database import open_engine
 from collector.errors import CollectorError, PollFailed
+from collector.import_command import import_accounting
 from collector.service import Service
 from collector.settings import Settings, load_settings, settings_path
 from collector.store import Store
@@ -134,6 +135,20 @@ def migrate(path: Path) -> None:
     finally:
         engine.dispose()
     click.echo(f"schema {after}" if before == after else f"schema {before or 'none'} -> {after}")
+
+
+@main.command("import-accounting")
+@click.argument("cluster")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--timezone", metavar="NAME", help="Zone of the logs' local times, e.g. Europe/Athens; else this host's.")
+@click.pass_obj
+def import_logs(path: Path, cluster: str, paths: tuple[Path, ...], timezone: str | None) -> None:
+    """Read jobs of the past from PBS or TORQUE accounting logs, or .swf traces.
+
+    PATH is a log (also .gz) or a folder of them. Reading one twice changes nothing; killed, it goes on where it was.
+    Stop the collector meanwhile. Exit code 1 if nothing could be read.
+    """
+    sys.exit(import_accounting(_settings(path), cluster, paths, timezone))
 
 
 def _entry() -> None:

@@ -4,6 +4,7 @@
     ├── SettingsError      webstat.toml cannot be read, or a line of it is wrong
     ├── PollFailed         one poll brought no report: carries a stable code and words
     │   └── NoAnswer       nothing came within the time (code "silent")
+    ├── ImportRefused      an import cannot be begun
     └── StoreError         the store cannot be used
         ├── StoreBusy      another collector writes it; the message names it
         └── StoreTooNew    it was written by a newer webstat
@@ -39,6 +40,10 @@ class NoAnswer(PollFailed):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "silent")
+
+
+class ImportRefused(CollectorError):
+    """An import cannot be begun: no such file or cluster, or nothing in it that can be read."""
 
 
 class StoreError(CollectorError):

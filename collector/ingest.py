@@ -15,23 +15,12 @@ from agent.report import Job, Node, Queue, Report
 from agent.states import HOLDS_CORES, IS_PENDING, JobState
 from collector.rows import array_totals
 from collector.schema import OPEN
+from collector.spans import Span
 
 Named = TypeVar("Named", Node, Queue)
 
 OVERDUE_SECONDS = 600
 """How long after its walltime a job may still be about to be ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of a job's life, [since, until), until OPEN while it goes on."""
-
-    since: int
-    until: int
-    state: JobState
-    queue: str
-    cores: int
-    gpus: int
 
 
 @dataclass(slots=True)

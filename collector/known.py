@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from agent.report import Report
-from collector.ingest import Changes, Known, KnownJob, KnownRecord, Named, RecordChanges, Span
+from collector.ingest import Changes, Known, KnownJob, KnownRecord, Named, RecordChanges
 from collector.rows import array_totals, job_record, node_record, queue_record, split_id
 from collector.schema import (
     JOB_STATES,
@@ -20,11 +20,13 @@ from collector.schema import (
     job_array,
     job_live,
     job_span,
+    known_span,
     node,
     node_span,
     queue,
     queue_span,
 )
+from collector.spans import Span
 
 _LOOKUP = 500
 """Native ids, or numbers of arrays, per look-up: well under SQLite's limit of variables."""
@@ -57,6 +59,16 @@ def load_known(connection: Connection, cluster_id: int, words: dict[int, str]) -
     for row in connection.execute(queues.where(queue.c.cluster_id == cluster_id)).mappings():
         known.queues[row["name"]] = KnownRecord(row["id"], queue_record(row), row["since"])
     return known
+
+
+def known_until(connection: Connection, cluster_id: int) -> int | None:
+    """Until when the jobs of a cluster are known: the newest report, or the end of what was imported."""
+    taken_at = connection.execute(select(cluster.c.taken_at).where(cluster.c.id == cluster_id)).scalar_one()
+    imported = connection.execute(
+        select(func.max(known_span.c.until)).where(known_span.c.cluster_id == cluster_id)
+    ).scalar_one()
+    told = [int(moment) for moment in (taken_at, imported) if moment is not None]
+    return max(told, default=None)
 
 
 def load_ended(

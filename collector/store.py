@@ -11,14 +11,14 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
 
 from agent.report import Report
 from agent.states import IS_PENDING, JobState
 from collector.buckets import compute, dirty_hours, mark_dirty
 from collector.database import lock_for_writing, migrate, open_engine
 from collector.ingest import Changes, Known, changes, unknown_arrays, unknown_ids
-from collector.known import keep, keep_records, load_arrays, load_ended, load_known
+from collector.known import keep, keep_records, known_until, load_arrays, load_ended, load_known
 from collector.rollup import hour_of
 from collector.rows import Row, job_words, reservations_text
 from collector.schema import cluster, poll
@@ -72,6 +72,16 @@ class Store:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def engine(self) -> Engine:
+        """For other writers of this process."""
+        return self._engine
+
+    @property
+    def words(self) -> Words:
+        """The interned texts, for the same."""
+        return self._words
 
     def close(self) -> None:
         """Give up the connections and the lock."""
@@ -164,15 +174,16 @@ class Store:
 
         The hour that is not over is computed at most once in `every_seconds`.
         """
-        _, taken_at = self.latest(cluster_id)
-        if taken_at is None:
+        with self._engine.connect() as connection:
+            until = known_until(connection, cluster_id)
+        if until is None:
             return 0
         hours = dirty_hours(self._engine, cluster_id)
         if time.monotonic() - self._rolled_up.get(cluster_id, float("-inf")) < every_seconds:
-            hours = [hour for hour in hours if hour < hour_of(int(taken_at))]
+            hours = [hour for hour in hours if hour < hour_of(until)]
         else:
             self._rolled_up[cluster_id] = time.monotonic()
-        compute(self._engine, cluster_id, hours, int(taken_at))
+        compute(self._engine, cluster_id, hours, until)
         return len(hours)
 
     def _take_known(self, connection: Connection, cluster_id: int) -> Known:

@@ -36,8 +36,8 @@ def write_jobs(connection: Connection, cluster_id: int, jobs: Sequence[JobChange
         inserted = [int(number) for number in result.scalars()]
     used = [one for one in jobs if one.known is not None and one.used_only]
     full = [one for one in jobs if one.known is not None and not one.used_only]
-    _update_by_id(connection, job, [_used_row(one) for one in used])
-    _update_by_id(
+    update_by_id(connection, job, [_used_row(one) for one in used])
+    update_by_id(
         connection,
         job,
         [
@@ -134,8 +134,8 @@ def _write_records(
     span_row: Callable[[Named], Row],
 ) -> list[int]:
     ids = [_revive(connection, table, cluster_id, row(record)) for record in records.new]
-    _update_by_id(connection, table, [{"row_id": old.id, **row(record)} for old, record, _ in records.changed])
-    _update_by_id(connection, table, [{"row_id": gone.id, "gone_at": at} for gone in records.gone])
+    update_by_id(connection, table, [{"row_id": old.id, **row(record)} for old, record, _ in records.changed])
+    update_by_id(connection, table, [{"row_id": gone.id, "gone_at": at} for gone in records.gone])
     opened: list[tuple[int, Named]] = list(zip(ids, records.new, strict=True))
     opened += [(old.id, record) for old, record in records.turned]
     _turn_spans(
@@ -169,7 +169,7 @@ def _used_row(one: JobChange) -> Row:
     }
 
 
-def _update_by_id(connection: Connection, table: Table, rows: list[Row]) -> None:
+def update_by_id(connection: Connection, table: Table, rows: list[Row]) -> None:
     """One statement for all rows, which have the same keys; `row_id` names the row."""
     if rows:
         values: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "row_id"}

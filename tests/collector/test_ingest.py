@@ -8,8 +8,9 @@ import pytest
 
 from agent.report import Array, Node, Queue
 from agent.states import JobState, NodeState
-from collector.ingest import Changes, Known, KnownJob, KnownRecord, Span, changes, unknown_arrays
+from collector.ingest import Changes, Known, KnownJob, KnownRecord, changes, unknown_arrays
 from collector.schema import OPEN
+from collector.spans import Span
 from tests.collector.reports import T0, a_job, a_report, as_running
 
 QUEUED, HELD, RUNNING = JobState.QUEUED, JobState.HELD, JobState.RUNNING

@@ -1,0 +1,164 @@
+"""`import-accounting` as people see it: what is read, a bar while it goes on, a summary at the end.
+
+The reading itself is imports.py's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent.errors import SettingsError as ZoneError
+from agent.zones import local_zone_name, zone_named
+from collector.buckets import compute, dirty_hours
+from collector.errors import ImportRefused, StoreBusy
+from collector.imports import Import, Summary
+from collector.known import known_until
+from collector.logfiles import find_files
+from collector.settings import Settings
+from collector.store import Store
+
+HOURS_AT_ONCE = 240
+LINE_SECONDS = 5.0
+"""Between two lines of progress, where no bar can be drawn."""
+SHOWN_SKIPPED = 5
+
+
+def import_accounting(settings: Settings, cluster: str, paths: Sequence[Path], timezone: str | None) -> int:
+    """Read the logs, then bring the sums of the hours up to date; returns the exit code.
+
+    Raises ImportRefused for a cluster or path that does not exist, StoreBusy while a collector writes the store.
+    """
+    names = [entry.name for entry in settings.cluster]
+    if cluster not in names:
+        raise ImportRefused(
+            f"there is no cluster {cluster!r} in webstat.toml; "
+            + (f"there are: {', '.join(names)}" if names else "it names none; add a [[cluster]] table")
+        )
+    try:
+        zone = zone_named(timezone or _host_zone())
+    except ZoneError as error:
+        raise ImportRefused(str(error)) from None
+    listing = find_files(paths)
+    _say_what(listing.skipped)
+    if not listing.files:
+        raise ImportRefused(
+            "there is no accounting log; logs are named by their day (20261123 or 20261123.gz), traces *.swf"
+        )
+    click.echo(
+        f"{len(listing.files)} files; times without a zone are read as {timezone or _host_zone() or 'local time'}"
+    )
+    try:
+        store = Store(settings.store.url)
+    except StoreBusy as error:
+        raise StoreBusy(f"{error}, import, then start it again") from None
+    try:
+        cluster_id = store.sync_clusters(settings)[cluster]
+        reading = Import(store.engine, store.words, cluster_id, zone, time.time())
+        begun = time.monotonic()
+        _read(reading, listing.files)
+        _close(reading.summary, time.monotonic() - begun)
+        _roll_up(store, cluster_id)
+    finally:
+        store.close()
+    summary = reading.summary
+    return 0 if summary.records or summary.files_known else 1
+
+
+def _host_zone() -> str | None:
+    """The name of this host's zone; None where it is known only to the C library."""
+    name = local_zone_name()
+    return name if name != "UTC" or time.localtime().tm_gmtoff == 0 == time.timezone else None
+
+
+def _say_what(skipped: Sequence[Path]) -> None:
+    if skipped:
+        more = f" and {len(skipped) - SHOWN_SKIPPED} more" if len(skipped) > SHOWN_SKIPPED else ""
+        names = ", ".join(click.format_filename(path, shorten=True) for path in skipped[:SHOWN_SKIPPED])
+        click.echo(f"passed over, since their names are no dates: {names}{more}")
+
+
+def _read(reading: Import, files: Sequence[Path]) -> None:
+    total = sum(path.stat().st_size for path in files if path.exists())
+    begun = time.monotonic()
+    done = 0
+    with _progress(total, "reading") as progress:
+        for path in reading.run(files):
+            summary = reading.summary
+            rate = summary.records / max(time.monotonic() - begun, 0.001)
+            words = (
+                f"{_size(summary.bytes_read)} of {_size(total)}, {rate:,.0f} records/s, "
+                f"{summary.jobs.new:,} jobs new, {summary.jobs.corrected:,} corrected, {path.name}"
+            )
+            progress(summary.bytes_read - done, words)
+            done = summary.bytes_read
+
+
+def _roll_up(store: Store, cluster_id: int) -> None:
+    """The sums of the hours that the import changed."""
+    hours = dirty_hours(store.engine, cluster_id)
+    with store.engine.connect() as connection:
+        until = known_until(connection, cluster_id)
+    if until is None or not hours:
+        return
+    with _progress(len(hours), "summing ") as progress:
+        for start in range(0, len(hours), HOURS_AT_ONCE):
+            some = hours[start : start + HOURS_AT_ONCE]
+            compute(store.engine, cluster_id, some, until)
+            progress(len(some), f"{start + len(some):,} of {len(hours):,} hours")
+
+
+def _close(summary: Summary, seconds: float) -> None:
+    for one in summary.problems:
+        click.echo(f"skipped {one.place}: {one.reason}")
+    if summary.skipped > len(summary.problems):
+        click.echo(f"skipped {summary.skipped - len(summary.problems):,} more lines")
+    for one in summary.troubles:
+        click.echo(f"not read to its end: {one.place}: {one.reason}")
+    kinds = ", ".join(f"{kind} {number:,}" for kind, number in sorted(summary.kinds.items()))
+    click.echo(f"{summary.records:,} records in {summary.files} files ({kinds or 'none'})")
+    if summary.files_known:
+        click.echo(f"{summary.files_known} files had been read before")
+    click.echo(
+        f"jobs: {summary.jobs.new:,} new, {summary.jobs.corrected:,} corrected, {summary.jobs.known:,} already known"
+    )
+    if summary.since is not None and summary.until is not None:
+        click.echo(f"from {_moment(summary.since)} to {_moment(summary.until)}")
+    click.echo(f"{seconds:.1f} s, {summary.records / max(seconds, 0.001):,.0f} records/s")
+
+
+def _moment(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(second))
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "KB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
+@contextmanager
+def _progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
+    """Call what this gives with (steps done, words): a bar on a terminal, a line now and then elsewhere."""
+    if click.get_text_stream("stdout").isatty():
+        shown: Any = click.progressbar(length=total, label=label, item_show_func=lambda words: words or "", width=24)
+        with shown as bar:
+            yield bar.update
+        return
+    said, done = time.monotonic(), 0
+
+    def say(steps: int, words: str) -> None:
+        nonlocal said, done
+        done += steps
+        if time.monotonic() - said >= LINE_SECONDS:
+            said = time.monotonic()
+            click.echo(f"{label} {done / max(total, 1):4.0%}  {words}")
+
+    yield say
