@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, select
@@ -16,7 +17,7 @@ from collector.ingest import Changes
 from collector.known import WHOLE_JOB, load_arrays
 from collector.merge import Ended, Stored, corrected
 from collector.rollup import HOUR, hour_of
-from collector.rows import JOB_STATE_NUMBER, Row, job_record, job_row, job_words, split_id
+from collector.rows import JOB_STATE_NUMBER, Row, job_record, job_row, split_id, words_of
 from collector.schema import JOB_STATES, cluster, job, job_live, job_span, known_span
 from collector.spans import Span
 from collector.words import Words
@@ -53,7 +54,7 @@ class _Touched:
 
 def enter(connection: Connection, cluster_id: int, found: Sequence[Ended], words: Words) -> Entered:
     """Insert and correct jobs, and note which hours must be computed again."""
-    words.intern(connection, {text for one in found for text in job_words(one.job)})
+    words.intern(connection, words_of([one.job for one in found]))
     words.keep()  # where this transaction fails, so does the import
     entered, touched = Entered(), _Touched()
     for some in _without_repeats(found):
@@ -183,7 +184,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
         return
     compiled = insert(table).compile(dialect=connection.dialect, column_keys=list(rows[0]))
     names = compiled.positiontup if compiled.positional else None
-    values: list[Any] = list(rows) if names is None else [tuple([row[name] for name in names]) for row in rows]
+    values: list[Any] = list(rows if names is None else map(itemgetter(*names), rows))
     connection.exec_driver_sql(str(compiled), values)
 
 

@@ -5,6 +5,7 @@ The reading itself is imports.py's.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -147,9 +148,9 @@ def _size(number: float) -> str:
 @contextmanager
 def _progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
     """Call what this gives with (steps done, words): a bar on a terminal, a line now and then elsewhere."""
-    if click.get_text_stream("stdout").isatty():
-        shown: Any = click.progressbar(length=total, label=label, item_show_func=lambda words: words or "", width=24)
-        with shown as bar:
+    if sys.stdout.isatty():
+        bar: Any = click.progressbar(length=total, label=label, item_show_func=lambda words: words or "", width=24)
+        with bar:
             yield bar.update
         return
     said, done = time.monotonic(), 0

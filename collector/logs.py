@@ -134,6 +134,7 @@ class LogReader:
     def take(self) -> Found:
         """What was found, once."""
         found, self._found = self._found, Found()
+        self._reader.forget()
         if self._last is not None:
             found.until = self._time(self._last)
             self._last = None
@@ -189,23 +190,22 @@ class LogReader:
         self._last = line
         if kind not in _TALE:
             return
-        name, _, text = line[TEXT:].rstrip().partition(";")
-        queued = self.unended.queued
-        if kind == QUEUED:
-            if "[]" in name:
-                self._array(name, text)
-            else:
-                queued[name] = line
+        end = line.find(";", TEXT)
+        name = line[TEXT:end]
+        unended = self.unended
+        if "[]" in name:
+            if kind == QUEUED:
+                self._array(name, line[end + 1 :].rstrip())
+        elif kind == QUEUED:
+            unended.queued[name] = line
         elif kind == STARTED:
-            queued.pop(name, None)
-            if " start_count=" in text and "[]" not in name:  # TORQUE: a rerun will not tell when it started
-                self.unended.started[name] = line
-        elif "[]" in name:
-            return
+            unended.queued.pop(name, None)
+            if " start_count=" in line:  # TORQUE: a rerun will not tell when it started
+                unended.started[name] = line
         elif kind == ENDED:
-            self._end(name, line, text)
+            self._end(name, line, line[end + 1 :].rstrip())
         elif kind == RERUN:
-            self._rerun(name, line, text)
+            self._rerun(name, line)
         else:
             self._delete(name, line)
 
@@ -219,11 +219,11 @@ class LogReader:
         count = attributes.get("run_count") or attributes.get("start_count")
         self._add(name, attributes, at, before, count in (None, str(len(before) + 1)))
 
-    def _rerun(self, name: str, line: str, text: str) -> None:
+    def _rerun(self, name: str, line: str) -> None:
         """It was put back into its queue: the run that was is kept, and what it is waits again."""
         unended = self.unended
         start = unended.started.pop(name, None)
-        if " start=" not in text:
+        if " start=" not in line:
             if start is None:
                 return
             line = f"{start.rstrip()} end={self._time(line) or 0}"

@@ -58,6 +58,8 @@ class Stored:
 
 def life(job: Job, submitted_at: int, ended_at: int, runs: Sequence[tuple[int, int]] = ()) -> list[Span]:
     """Queued until it started, running until it ended; so too for each run before. None of them is empty."""
+    if not runs:
+        return _plain(job, submitted_at, ended_at)
     times = [*runs] if job.started_at is None else [*runs, (job.started_at, ended_at)]
     spans: list[Span] = []
     place = submitted_at
@@ -71,6 +73,15 @@ def life(job: Job, submitted_at: int, ended_at: int, runs: Sequence[tuple[int, i
     if place < ended_at:
         spans.append(Span(place, ended_at, JobState.QUEUED, job.queue, job.cores, job.gpus))
     return joined(spans)
+
+
+def _plain(job: Job, submitted_at: int, ended_at: int) -> list[Span]:
+    left = ended_at if job.started_at is None else min(max(job.started_at, submitted_at), ended_at)
+    queue, cores, gpus = job.queue, job.cores, job.gpus
+    spans = [Span(submitted_at, left, JobState.QUEUED, queue, cores, gpus)] if left > submitted_at else []
+    if left < ended_at:
+        spans.append(Span(left, ended_at, JobState.RUNNING, queue, cores, gpus))
+    return spans
 
 
 def corrected(stored: Stored, ended: Ended) -> Stored:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -67,6 +67,15 @@ def job_words(job: Job) -> Iterator[str]:
     yield from sorted(job.hosts)
 
 
+def words_of(jobs: Sequence[Job]) -> set[str]:
+    """The same of many jobs, each once."""
+    texts: set[str | None] = {split_id(one.id)[1] for one in jobs}
+    for names in {(one.user, one.queue, one.group, one.account, one.project) for one in jobs}:
+        texts.update(names)
+    texts.update(*[one.hosts for one in jobs])
+    return {text for text in texts if text is not None}
+
+
 def split_id(native_id: str) -> tuple[str, str | None]:
     """A job's id at its first dot: `123[4].pbs01` -> (`123[4]`, `pbs01`); the server is None without a dot."""
     number, dot, server = native_id.partition(".")
@@ -88,6 +97,9 @@ def _index_in(number: str) -> str | None:
 
 def hosts_text(hosts: Mapping[str, int], word_id: WordId) -> str | None:
     """{node: cores} as `cores:nodes;…`, nodes as ranges of their word ids; None for none."""
+    if len(hosts) == 1:
+        ((name, cores),) = hosts.items()
+        return f"{cores}:{word_id(name)}"
     by_cores: dict[int, list[int]] = defaultdict(list)
     for name, cores in hosts.items():
         by_cores[cores].append(word_id(name))
@@ -117,7 +129,8 @@ def _ranges(numbers: list[int]) -> str:
 
 def job_row(job: Job, submitted_at: int, ended_at: int | None, ended_estimated: bool, word_id: WordId) -> Row:
     """All columns of `job` but id and cluster_id."""
-    row: Row = {name: getattr(job, name) for name in _JOB_AS_IS}
+    told = job.__dict__
+    row: Row = {name: told[name] for name in _JOB_AS_IS}
     number, server = split_id(job.id)
     row.update(
         number=number,

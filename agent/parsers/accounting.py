@@ -29,7 +29,6 @@ _LINE = re.compile(r"[01]\d/[0-3]\d/\d{4} [0-2]\d:[0-5]\d:[0-6]\d;[A-Za-z];").ma
 _ID = re.compile(r"([0-9]{1,18})(?:\[([0-9]{0,18})\])?((?:\.[\w.-]{1,255})?)\Z", re.ASCII).match
 _SPACED = re.compile(r'="[^"\s]*\s').search
 _ATTRIBUTE = re.compile(r'([^\s=]+)=("(?:[^"]|"(?!\s+[^\s="]+=|\s*\Z))*"|\S*)')
-_EPOCH = re.compile(r"[1-9][0-9]{0,10}\Z").match
 _MOST_REMEMBERED = 50_000
 
 
@@ -50,12 +49,20 @@ def is_open(text: str) -> bool:
 def attributes_of(text: str) -> Dict[str, str]:
     """`user=alice account="a b" start=1795468164` -> {name: value}, without the quotes."""
     if '"' not in text:
-        return dict([part.partition("=")[::2] for part in text.split(" ")])
-    if _SPACED(text):
-        found = dict(_ATTRIBUTE.findall(text))
-    else:
-        found = dict([part.partition("=")[::2] for part in text.split(" ")])
-    return {name: value[1:-1] if value[:1] == '"' == value[-1:] else value for name, value in found.items()}
+        return _split(text)
+    found = dict(_ATTRIBUTE.findall(text)) if _SPACED(text) else _split(text)
+    for name, value in found.items():
+        if value[:1] == '"' == value[-1:]:
+            found[name] = value[1:-1]
+    return found
+
+
+def _split(text: str) -> Dict[str, str]:
+    parts = text.split(" ")
+    try:
+        return dict([part.split("=", 1) for part in parts])
+    except ValueError:  # something without a value
+        return {part.partition("=")[0]: part.partition("=")[2] for part in parts}
 
 
 class JobReader:
@@ -80,7 +87,6 @@ class JobReader:
         user = get("user")
         if not user:
             raise ValueError("it tells no user")
-        self._forget()
         text, sizes, spans, integers = self._texts, self._sizes, self._spans, self._integers
         vnodes = get("exec_vnode")
         hosts: Dict[str, int] = {}
@@ -145,8 +151,8 @@ class JobReader:
             hosts=hosts,
         )
 
-    def _forget(self) -> None:
-        """Years of logs hold more different texts than are worth remembering."""
+    def forget(self) -> None:
+        """To be called now and then: years of logs hold more different texts than are worth remembering."""
         for memory in (self._texts, self._sizes, self._spans):
             if len(memory) > _MOST_REMEMBERED:
                 memory.clear()
@@ -155,7 +161,7 @@ class JobReader:
 
 
 def _epoch(text: Optional[str]) -> Optional[int]:
-    return int(text) if text and _EPOCH(text) else None
+    return int(text) or None if text and text.isdigit() and text.isascii() and len(text) <= 11 else None
 
 
 class Clock:
