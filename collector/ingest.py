@@ -13,9 +13,10 @@ from typing import Generic, TypeVar
 
 from agent.report import Job, Node, Queue, Report
 from agent.states import HOLDS_CORES, IS_PENDING, JobState
+from collector.merge import UNSEEN, with_log
 from collector.rows import array_totals
 from collector.schema import OPEN
-from collector.spans import Span
+from collector.spans import Span, first_difference, painted
 
 Named = TypeVar("Named", Node, Queue)
 
@@ -32,6 +33,9 @@ class KnownJob:
     submitted_at: int
     span: Span | None
     ended_at: int | None = None
+    ended_estimated: bool = False
+    spans: tuple[Span, ...] = ()
+    """All of them, of one that has ended and was looked up."""
 
 
 @dataclass(slots=True)
@@ -89,6 +93,8 @@ class JobChange:
     ended_estimated: bool = False
     closed: Span | None = None
     opened: list[Span] = field(default_factory=list)
+    anew: list[Span] | None = None
+    """All spans of a job that had ended, where they are others now."""
     used_only: bool = False
     """Nothing but what it has used so far differs."""
 
@@ -106,6 +112,8 @@ class Changes:
     resized_arrays: dict[str, int] = field(default_factory=dict)
     dirty_since: int = OPEN
     """Usage from this second on is no longer what was known; OPEN if none is."""
+    dirty_until: int = 0
+    """Last second of which that is so, where it is later than the report: a log had told of it."""
 
 
 def unknown_ids(known: Known, report: Report) -> list[str]:
@@ -161,10 +169,11 @@ def _job_changes(result: Changes, known: Known, report: Report) -> None:
             past = known.ended.get(job.id)
             if past is None or not _same_job(past, job):
                 change = _appeared(job, before, now)
-            elif job.state is JobState.FINISHED:
-                continue  # it ended, and is still listed
             else:
-                change = _returned(past, job, now)
+                again = _listed_again(past, job, before, now)
+                if again is None:
+                    continue  # it ended, and is still listed
+                change = again
         _add(result, change)
     for native_id, old in known.jobs.items():
         if native_id not in seen and ("jobs" not in report.partial or _is_overdue(old, now)):
@@ -173,7 +182,10 @@ def _job_changes(result: Changes, known: Known, report: Report) -> None:
 
 def _add(result: Changes, change: JobChange) -> None:
     result.jobs.append(change)
-    if change.known is None:
+    if change.anew is not None and change.known is not None:
+        first = first_difference(change.known.spans, change.anew)
+        result.dirty_until = max(result.dirty_until, change.known.ended_at or 0, change.ended_at or 0)
+    elif change.known is None:
         first = change.submitted_at
     elif change.closed is not None:
         first = change.closed.until
@@ -246,6 +258,54 @@ def _is_overdue(old: KnownJob, now: int) -> bool:
     if old.span is None or old.span.state not in HOLDS_CORES:
         return False
     return bool(old.job.walltime_seconds) and now > old.span.since + (old.job.walltime_seconds or 0) + OVERDUE_SECONDS
+
+
+def _listed_again(past: KnownJob, job: Job, before: int | None, now: int) -> JobChange | None:
+    """A job that the store has as ended; None where nothing new is said of it."""
+    assert past.ended_at is not None
+    finished = job.state is JobState.FINISHED
+    if past.ended_estimated:
+        if not finished:
+            return _returned(past, job, now)
+        return None if job.ended_at is None else _end_told(past, job, now)
+    if finished and job.native_state == past.job.native_state and now >= past.ended_at:
+        return None
+    same_run = job.started_at is not None and job.started_at == past.job.started_at
+    if finished or same_run or now < past.ended_at:
+        return _end_known(past, job, before, now)
+    return _returned(past, job, now)
+
+
+def _end_told(past: KnownJob, job: Job, now: int) -> JobChange:
+    """A job that was gone, and of which it is told now when it ended."""
+    open_span = replace(past.spans[-1], until=OPEN) if past.spans else None
+    known = KnownJob(past.id, past.job, past.submitted_at, open_span)
+    told = _appeared(job, None, now) if open_span is None else _continued(known, job, past.ended_at, now)
+    life = [*past.spans[:-1], *([told.closed] if told.closed else []), *told.opened]
+    ended = told.ended_at
+    assert ended is not None
+    cut = [replace(span, until=min(span.until, ended)) for span in life if span.since < min(span.until, ended)]
+    return JobChange(past, told.job, past.submitted_at, ended, anew=cut)
+
+
+def _end_known(past: KnownJob, job: Job, before: int | None, now: int) -> JobChange | None:
+    """A job whose end a log has told already: how it was before is learnt as if that were not known."""
+    assert past.ended_at is not None
+    seen = [span for span in past.spans if before is not None and span.since <= before]
+    if past.job.native_state == UNSEEN or not seen:
+        life = _appeared(job, before, now).opened
+    else:
+        run = [span.since for span in seen if span.state in IS_PENDING]  # the run that goes on began after the last
+        started = next((span.since for span in seen if not run or span.since > run[-1]), None)
+        last = replace(seen[-1], until=OPEN)
+        known = KnownJob(past.id, replace(past.job, started_at=started), past.submitted_at, last)
+        told = _continued(known, job, before, now)
+        life = [*seen[:-1], last if told.closed is None else told.closed, *told.opened]
+    spans = painted([span for span in life if span.until > span.since], past.spans)
+    record = with_log(job, past.job)
+    if record == past.job and spans == list(past.spans):
+        return None
+    return JobChange(past, record, past.submitted_at, past.ended_at, anew=spans if past.spans else None)
 
 
 def _returned(past: KnownJob, job: Job, now: int) -> JobChange:

@@ -82,9 +82,23 @@ def load_ended(
         rows = WHOLE_JOB.where(job.c.cluster_id == cluster_id, job.c.number.in_(some)).order_by(job.c.submitted_at)
         for row in connection.execute(rows).mappings():
             record = job_record(row, words)
-            found[record.id] = KnownJob(row["id"], record, row["submitted_at"], None, row["ended_at"])
+            found[record.id] = KnownJob(
+                row["id"], record, row["submitted_at"], None, row["ended_at"], row["ended_estimated"]
+            )
     wanted = set(native_ids)
-    return {native_id: one for native_id, one in found.items() if native_id in wanted}
+    ended = {native_id: one for native_id, one in found.items() if native_id in wanted}
+    _load_spans(connection, list(ended.values()), words)
+    return ended
+
+
+def _load_spans(connection: Connection, jobs: Sequence[KnownJob], words: dict[int, str]) -> None:
+    by_id = {one.id: one for one in jobs}
+    ids = list(by_id)
+    for start in range(0, len(ids), _LOOKUP):
+        some = job_span.c.job_id.in_(ids[start : start + _LOOKUP])
+        for row in connection.execute(select(job_span).where(some).order_by(job_span.c.job_id, job_span.c.since)):
+            span = Span(row.since, row.until, JOB_STATES[row.state], words[row.queue_id], row.cores, row.gpus)
+            by_id[row.job_id].spans += (span,)
 
 
 def load_arrays(connection: Connection, cluster_id: int, numbers: Sequence[str]) -> dict[str, int]:
@@ -106,7 +120,9 @@ def keep(known: Known, report: Report, change: Changes, inserted: Sequence[int])
         span = one.opened[-1] if one.opened else None
         if span is None and one.known is not None and one.closed is None:
             span = one.known.span
-        kept = KnownJob(job_id, one.job, one.submitted_at, span, one.ended_at)
+        kept = KnownJob(job_id, one.job, one.submitted_at, span, one.ended_at, one.ended_estimated)
+        if one.anew is not None:
+            kept.spans = tuple(one.anew)
         if one.ended_at is None:
             known.jobs[one.job.id] = kept
             known.ended.pop(one.job.id, None)
@@ -114,6 +130,8 @@ def keep(known: Known, report: Report, change: Changes, inserted: Sequence[int])
             if one.known is not None and known.jobs.get(one.job.id) is one.known:
                 del known.jobs[one.job.id]
             known.ended[one.job.id] = kept
+            if one.ended_estimated:  # its end may be told yet: then it is looked up
+                del known.ended[one.job.id]
     listed = {record.id for record in report.jobs}
     known.ended = {native_id: one for native_id, one in known.ended.items() if native_id in listed}
     known.arrays = array_totals(report.arrays)

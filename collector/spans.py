@@ -70,6 +70,17 @@ def joined(spans: Iterable[Span]) -> list[Span]:
     return result
 
 
+def first_difference(one: Sequence[Span], other: Sequence[Span]) -> int:
+    """The first second at which two lives differ; OPEN where they do not."""
+    for before, after in zip(one, other, strict=False):
+        if before != after:
+            if before.since != after.since or not _same(before, after):
+                return min(before.since, after.since)
+            return min(before.until, after.until)
+    longer = one if len(one) > len(other) else other
+    return OPEN if len(one) == len(other) else longer[min(len(one), len(other))].since
+
+
 def _agree(told: JobState, seen: JobState) -> bool:
     return (told in IS_PENDING and seen in IS_PENDING) or (told in _RUNS and seen in _RUNS)
 

@@ -137,7 +137,8 @@ class Store:
                 new_nodes = write_nodes(connection, cluster_id, change.nodes, change.at)
                 new_queues = write_queues(connection, cluster_id, change.queues, change.at)
                 since_last = change.at if known.taken_at is None else int(known.taken_at)
-                mark_dirty(connection, cluster_id, min(change.dirty_since, since_last), change.at)
+                last = max(change.at, change.dirty_until)
+                mark_dirty(connection, cluster_id, min(change.dirty_since, since_last), last)
             _note_poll(connection, cluster_id, report, number, is_new, times)
         if is_new:  # only what is committed is known
             self._words.keep()

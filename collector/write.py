@@ -82,10 +82,13 @@ def _said(record: Job) -> tuple[str | None, int | None]:
 def _write_spans(connection: Connection, jobs: Iterable[tuple[int, JobChange]], words: Words) -> None:
     closed: list[Closed] = []
     opened: list[Row] = []
+    anew: list[Row] = []
     for job_id, one in jobs:
+        if one.anew is not None:
+            anew.append({"row_id": job_id})
         if one.closed is not None:
             closed.append((job_id, one.closed.since, one.closed.until))
-        for span in one.opened:
+        for span in one.opened if one.anew is None else one.anew:
             opened.append(
                 {
                     "job_id": job_id,
@@ -97,6 +100,8 @@ def _write_spans(connection: Connection, jobs: Iterable[tuple[int, JobChange]], 
                     "gpus": span.gpus,
                 }
             )
+    if anew:
+        connection.execute(delete(job_span).where(job_span.c.job_id == bindparam("row_id")), anew)
     _turn_spans(connection, job_span, closed, opened)
 
 
