@@ -113,6 +113,7 @@ class TraceReader:
                     self.skip(number, str(problem))
                 else:
                     found.records += 1
+                    found.kinds["part of a job" if one is None else "job"] += 1
                     if one is not None:
                         found.ended.append(one)
                         if found.since is None or one.submitted_at < found.since:
@@ -136,7 +137,6 @@ class TraceReader:
         ) = numbers  # fmt: skip
         if ident < 0 or submit < 0:
             raise ValueError("it tells no number or no time of submission")
-        self._found.kinds["job" if status in (FAILED, COMPLETED, CANCELLED, -1) else "part of a job"] += 1
         if status not in (FAILED, COMPLETED, CANCELLED, -1):
             return None
         submitted = self._began_at + submit
