@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from agent.parsers.openpbs_jobs import job_of
-from agent.parsers.values import printable
+from agent.parsers.values import parse_integer, printable
 from agent.states import JobState
 from collector.logs import DAY, LONGEST_SECONDS, Found, Problem
 from collector.merge import UNSEEN, Ended
@@ -57,8 +57,8 @@ def parse_header(lines: list[str]) -> Header:
         note = _NOTE(line)
         if not note:
             continue
-        if note[1] == "UnixStartTime" and began_at is None and (number := _number(note[2].split(" ")[0])) is not None:
-            began_at = int(number)
+        if note[1] == "UnixStartTime" and began_at is None and (number := parse_integer(note[2].split(" ")[0])) is not None:
+            began_at = number
         elif note[1] == "Queue" and (named := _NAMED(note[2])):
             queues.setdefault(int(named[1]), printable(named[2].rstrip(",;:.")))
     return Header(began_at, queues)
