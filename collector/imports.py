@@ -172,7 +172,7 @@ class Import:
             entered = enter(connection, self._cluster_id, found.ended, self._words)
             enter_arrays(connection, self._cluster_id, found.arrays)
             if found.since is not None and found.until is not None:
-                extend_known(connection, self._cluster_id, found.since, found.until)
+                extend_known(connection, self._cluster_id, found.since, found.until + 1)
             self._store_unended(connection)
             self._note_file(connection, place, mark, position, found)
         place.mark, place.position = mark, position

@@ -67,7 +67,7 @@ class Lines:
     lines: list[str]
     """Without their ends."""
     data: bytes
-    """The same with them."""
+    """The same with them, after the end of what was left out before."""
     number: int
     """Of the first one; 1 is the file's first line."""
     end: int
@@ -143,7 +143,7 @@ class LogFile:
         self.trouble, self.waiting, self.passed = None, 0, b""
         place, number, rest = 0, 1, b""
         too_long: int | None = None
-        dropping = False
+        dropping, dropped = False, b""
         for chunk in self._chunks():
             if place < position:
                 passed = min(len(chunk), position - place)
@@ -154,6 +154,7 @@ class LogFile:
             if dropping:
                 cut = chunk.find(b"\n") + 1
                 place += cut or len(chunk)
+                dropped = (dropped + (chunk[:cut] if cut else chunk))[-TAIL:]
                 number, dropping, chunk = number + (cut > 0), not cut, chunk[cut:] if cut else b""
             data = rest + chunk
             cut = data.rfind(b"\n") + 1
@@ -161,14 +162,14 @@ class LogFile:
                 whole, rest = data[:cut], data[cut:]
                 lines = whole[:-1].decode("latin-1").split("\n")
                 place += cut
-                yield Lines(lines, whole, number, place, too_long)
-                number, too_long = number + len(lines), None
+                yield Lines(lines, dropped + whole, number, place, too_long)
+                number, too_long, dropped = number + len(lines), None, b""
             else:
                 rest = data
             if len(rest) > MOST_LINE:
-                too_long, place, rest, dropping = number, place + len(rest), b"", True
+                too_long, place, dropped, rest, dropping = number, place + len(rest), rest[-TAIL:], b"", True
         if too_long is not None:
-            yield Lines([], b"", number, place, too_long)
+            yield Lines([], dropped, number, place, too_long)
         self.waiting = len(rest)
 
     def _chunks(self) -> Iterator[bytes]:

@@ -135,9 +135,10 @@ class LogReader:
         """What was found, once."""
         found, self._found = self._found, Found()
         self._reader.forget()
-        if self._last is not None:
-            found.until = self._time(self._last)
-            self._last = None
+        times = [time for time in (found.since, self._last and self._time(self._last)) if time]
+        if times:
+            found.since, found.until = min(times), max(times)
+        self._last = None
         return found
 
     def look_back(self, lines: list[str]) -> None:

@@ -57,7 +57,11 @@ def parse_header(lines: list[str]) -> Header:
         note = _NOTE(line)
         if not note:
             continue
-        if note[1] == "UnixStartTime" and began_at is None and (number := parse_integer(note[2].split(" ")[0])) is not None:
+        if (
+            note[1] == "UnixStartTime"
+            and began_at is None
+            and (number := parse_integer(note[2].split(" ")[0])) is not None
+        ):
             began_at = number
         elif note[1] == "Queue" and (named := _NAMED(note[2])):
             queues.setdefault(int(named[1]), printable(named[2].rstrip(",;:.")))

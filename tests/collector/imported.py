@@ -50,7 +50,7 @@ def contents(engine: Engine, *more: str) -> dict[str, list[dict[str, Any]]]:
     selects = {"job": JOB, "span": SPAN, "hour": USAGE.format("usage_hour"), "day": USAGE.format("usage_day")}
     selects |= {"array": "select number, total from job_array", "known": "select since, until from known_span"}
     with engine.connect() as connection:
-        words: dict[int, str] = dict(connection.execute(text("select id, text from word")).tuples().all())
+        words: dict[int, str] = dict(connection.execute(text("select id, text from word")).all())
         found = {
             name: [dict(row) for row in connection.execute(text(select)).mappings()]
             for name, select in [*selects.items(), *((one, one) for one in more)]
