@@ -52,7 +52,7 @@ def import_accounting(settings: Settings, cluster: str, paths: Sequence[Path], t
             "there is no accounting log; logs are named by their day (20261123 or 20261123.gz), traces *.swf"
         )
     click.echo(
-        f"{len(listing.files)} files; times without a zone are read as {timezone or _host_zone() or 'local time'}"
+        f"{_files(len(listing.files))}; times without a zone are read as {timezone or _host_zone() or 'local time'}"
     )
     try:
         store = Store(settings.store.url)
@@ -122,15 +122,19 @@ def _close(summary: Summary, seconds: float) -> None:
     for one in summary.troubles:
         click.echo(f"not read to its end: {one.place}: {one.reason}")
     kinds = ", ".join(f"{kind} {number:,}" for kind, number in sorted(summary.kinds.items()))
-    click.echo(f"{summary.records:,} records in {summary.files} files ({kinds or 'none'})")
+    click.echo(f"{summary.records:,} records in {_files(summary.files)} ({kinds or 'none'})")
     if summary.files_known:
-        click.echo(f"{summary.files_known} files had been read before")
+        click.echo(f"{_files(summary.files_known)} had been read before")
     click.echo(
         f"jobs: {summary.jobs.new:,} new, {summary.jobs.corrected:,} corrected, {summary.jobs.known:,} already known"
     )
     if summary.since is not None and summary.until is not None:
         click.echo(f"from {_moment(summary.since)} to {_moment(summary.until)}")
     click.echo(f"{seconds:.1f} s, {summary.records / max(seconds, 0.001):,.0f} records/s")
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number:,} files"
 
 
 def _moment(second: int) -> str:
