@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import BindParameter, Connection, Dialect, Table, bindparam, delete, func, insert, select
 
 from collector.buckets import mark_dirty
 from collector.ingest import Changes
@@ -25,6 +26,14 @@ from collector.write import update_by_id, write_arrays
 
 _LOOKUP = 500
 """Values per look-up: well under SQLite's limit of variables."""
+
+_SOME: BindParameter[Any] = bindparam("some", expanding=True)
+# Made once: a statement is a circle of objects, which would be left over from each batch.
+_BY_NUMBER = select(job.c.id, job.c.number, job.c.submitted_at, job.c.server_id).where(
+    job.c.cluster_id == bindparam("cluster"), job.c.number.in_(_SOME)
+)
+_JOBS = WHOLE_JOB.where(job.c.id.in_(_SOME))
+_SPANS = select(job_span).where(job_span.c.job_id.in_(_SOME)).order_by(job_span.c.job_id, job_span.c.since)
 
 DAY = 86400
 
@@ -106,11 +115,7 @@ def _find(connection: Connection, cluster_id: int, found: Mapping[Key, Ended], w
     """Those of the jobs that the store has. Server names count where both tell one."""
     ids: dict[int, Key] = {}
     for some in _portions(list({number for number, _ in found})):
-        rows = connection.execute(
-            select(job.c.id, job.c.number, job.c.submitted_at, job.c.server_id).where(
-                job.c.cluster_id == cluster_id, job.c.number.in_(some)
-            )
-        )
+        rows = connection.execute(_BY_NUMBER, {"cluster": cluster_id, "some": some})
         for job_id, number, submitted_at, server_id in rows:
             one = found.get((number, submitted_at))
             if one is not None:
@@ -124,11 +129,10 @@ def load_stored(connection: Connection, ids: Sequence[int], texts: Mapping[int, 
     """Jobs with their spans, by their rows' ids."""
     for some in _portions(ids):
         spans: dict[int, list[Span]] = {}
-        rows = select(job_span).where(job_span.c.job_id.in_(some)).order_by(job_span.c.job_id, job_span.c.since)
-        for row in connection.execute(rows):
+        for row in connection.execute(_SPANS, {"some": some}):
             span = Span(row.since, row.until, JOB_STATES[row.state], texts[row.queue_id], row.cores, row.gpus)
             spans.setdefault(row.job_id, []).append(span)
-        for found in connection.execute(WHOLE_JOB.where(job.c.id.in_(some))).mappings():
+        for found in connection.execute(_JOBS, {"some": some}).mappings():
             yield Stored(
                 found["id"],
                 job_record(found, texts),
@@ -182,10 +186,16 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
     """Insert rows of the same keys, passed to the driver as they are: SQLAlchemy's own way takes three times as long."""
     if not rows:
         return
-    compiled = insert(table).compile(dialect=connection.dialect, column_keys=list(rows[0]))
-    names = compiled.positiontup if compiled.positional else None
-    values: list[Any] = list(rows if names is None else map(itemgetter(*names), rows))
-    connection.exec_driver_sql(str(compiled), values)
+    statement, names = _insert_into(table, tuple(rows[0]), connection.dialect)
+    values: list[Any] = list(map(itemgetter(*names), rows) if names else rows)
+    connection.exec_driver_sql(statement, values)
+
+
+@lru_cache(maxsize=32)
+def _insert_into(table: Table, names: tuple[str, ...], dialect: Dialect) -> tuple[str, tuple[str, ...]]:
+    """The driver's own text, and the order of its values; none where it takes them by name."""
+    compiled = insert(table).compile(dialect=dialect, column_keys=names)
+    return str(compiled), tuple(compiled.positiontup or ()) if compiled.positional else ()
 
 
 def _correct_jobs(connection: Connection, changed: Sequence[tuple[Stored, Stored]], words: Words) -> None:

@@ -74,6 +74,7 @@ class JobReader:
         self._spans = Remembered(parse_seconds)
         self._counts = Remembered(count)
         self._integers = Remembered(parse_integer)
+        self._hosts: Dict[str, Dict[str, int]] = {}
 
     def job(self, name: str, attributes: Mapping[str, str], at: int) -> Job:
         """The job that ended with this record, of the time `at`. ValueError, with the reason, where it is unreadable.
@@ -92,7 +93,7 @@ class JobReader:
         hosts: Dict[str, int] = {}
         if vnodes or "Resource_List.select" in attributes:
             if vnodes:
-                hosts = cores_by_vnode(vnodes)
+                hosts = self._hosts.get(vnodes) or self._hosts.setdefault(vnodes, cores_by_vnode(vnodes))
             told = get("Resource_List.ncpus")
             cores = (self._counts[told] if told else None) or sum(hosts.values())
             nodes = self._counts[get("Resource_List.nodect") or "0"] or 0
@@ -153,7 +154,7 @@ class JobReader:
 
     def forget(self) -> None:
         """To be called now and then: years of logs hold more different texts than are worth remembering."""
-        for memory in (self._texts, self._sizes, self._spans):
+        for memory in (self._texts, self._sizes, self._spans, self._hosts):
             if len(memory) > _MOST_REMEMBERED:
                 memory.clear()
         for conversion in (self._sizes, self._spans, self._counts, self._integers):
