@@ -18,6 +18,7 @@ from collector.lives import (
     COMPLETED,
     FAILED,
     JOB_ROW,
+    LIVES,
     SPAN_ROW,
     Columns,
     Stretches,
@@ -132,9 +133,9 @@ def pack_month(connection: Connection, cluster_id: int, month: int, known_until:
         for (kind, name), numbers in columns.items()
     ]
     connection.execute(insert(history_column), packed)
-    connection.execute(
-        delete(history_month).where(history_month.c.cluster_id == cluster_id, history_month.c.month == month)
-    )
+    this_month = (history_month.c.cluster_id == cluster_id) & (history_month.c.month == month)
+    version = connection.execute(select(history_month.c.version).where(this_month)).scalar_one_or_none() or 0
+    connection.execute(delete(history_month).where(this_month))
     submitted = rows["submitted_at"]
     connection.execute(
         insert(history_month).values(
@@ -143,6 +144,7 @@ def pack_month(connection: Connection, cluster_id: int, month: int, known_until:
             jobs=len(submitted),
             first_submitted_at=int(submitted.min()) if len(submitted) else None,
             packed_until=end,
+            version=version + 1,
             pruned=False,
         )
     )
@@ -199,18 +201,20 @@ def ended_values(jobs: Columns) -> Columns:
     """What each job counts when it ends: ended, exited and failed (0 or 1), and what its efficiency is told from.
 
     cpu_used and cpu_core_seconds are of jobs that tell their processor time, walltime_* of those that tell both.
+    Jobs that live count nothing.
     """
     ran, outcome = jobs["ran"], jobs["outcome"]
-    cpu = (jobs["cpu_used"] >= 0) & (ran > 0)
-    walltime = (jobs["walltime"] > 0) & (jobs["walltime_used"] >= 0)
+    ended = outcome != LIVES
+    cpu = (jobs["cpu_used"] >= 0) & (ran > 0) & ended
+    walltime = (jobs["walltime"] > 0) & (jobs["walltime_used"] >= 0) & ended
     return {
-        "ended": np.ones_like(ran),
+        "ended": ended.astype(np.int64),
         "exited": ((outcome == COMPLETED) | (outcome == FAILED)).astype(np.int64),
         "failed": (outcome == FAILED).astype(np.int64),
         "cpu_used": jobs["cpu_used"] * cpu,
         "cpu_core_seconds": jobs["cores"].astype(np.int64) * ran * cpu,
-        "walltime_used_seconds": jobs["walltime_used"] * walltime,
-        "walltime_asked_seconds": jobs["walltime"] * walltime,
+        "walltime_used_seconds": jobs["walltime_used"].astype(np.int64) * walltime,
+        "walltime_asked_seconds": jobs["walltime"].astype(np.int64) * walltime,
     }
 
 

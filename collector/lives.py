@@ -62,10 +62,12 @@ def by_column(names: tuple[str, ...], rows: Any) -> Columns:
     return {name: np.array(values, dtype=np.float64) for name, values in zip(names, columns, strict=True)}
 
 
-def pack_columns(jobs: Columns, spans: Columns, base: int) -> tuple[Columns, Columns]:
+def pack_columns(jobs: Columns, spans: Columns, base: int, known_until: int = 0) -> tuple[Columns, Columns]:
     """JOB_ROW and SPAN_ROW -> columns of jobs, and of the spans of those that were irregular; times less `base`.
 
-    Of jobs: ended (OPEN where it lives), ran (seconds from start to end, NONE where it did not start), queued (from
+    Jobs that live are as if they ended at `known_until`, but for their outcome.
+
+    Of jobs: ended, ran (seconds from start to end, NONE where it did not start), queued (from
     submission to start, or to the end of one that never ran), wait (from when it was eligible to its start, or NONE),
     walltime, walltime_used, cpu_used (NONE where not told), cores, gpus, user, group, account, queue (ids of words, 0
     for none), flags, size, walltime_class, outcome, and for sums over years wait_class, slowdown_class (NONE where it
@@ -73,9 +75,14 @@ def pack_columns(jobs: Columns, spans: Columns, base: int) -> tuple[Columns, Col
     queue, cores, gpus. All int64.
     """
     lives = np.isnan(jobs["ended_at"])
-    jobs = {**jobs, "ended_at": np.where(lives, OPEN, jobs["ended_at"])}
+    latest = np.fmax(np.fmax(jobs["submitted_at"], jobs["started_at"]), known_until)
+    jobs = {**jobs, "ended_at": np.where(lives, latest, jobs["ended_at"])}
+    spans = {
+        **spans,
+        "until": np.where(spans["until"] == OPEN, np.maximum(known_until, spans["since"]), spans["until"]),
+    }
     places = _places(jobs, spans)
-    odd = _irregular(jobs, spans, places) | lives
+    odd = _irregular(jobs, spans, places)
     return _job_columns(jobs, odd, lives, base), _span_columns(spans, places, odd[places], base)
 
 

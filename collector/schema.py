@@ -342,6 +342,9 @@ history_month = Table(
         comment="of jobs that ended before this, the columns tell the truth; of others, the tables do",
     ),
     Column(
+        "version", Integer, nullable=False, comment="how many times it was packed: by it copies know that they are old"
+    ),
+    Column(
         "pruned", Boolean, nullable=False, comment="its jobs are no longer in the tables: the columns are all there is"
     ),
     sqlite_with_rowid=False,

@@ -46,6 +46,12 @@ def upgrade() -> None:
             comment="of jobs that ended before this, the columns tell the truth; of others, the tables do",
         ),
         sa.Column(
+            "version",
+            sa.Integer(),
+            nullable=False,
+            comment="how many times it was packed: by it copies know that they are old",
+        ),
+        sa.Column(
             "pruned",
             sa.Boolean(),
             nullable=False,
