@@ -1,62 +1,35 @@
 """Ended jobs by columns: packs a month's jobs, the spans of irregular ones, and sums for questions over years.
 
 What history is counted from: a month of 17,000 jobs is a quarter of a megabyte and is read in a few milliseconds. The
-tables stay the truth of all that ended at `packed_until` or later. What the columns hold is decided in lives.py, how
+tables stay the truth of all that ended at `packed_until` or later. What the columns hold is decided in lives.py and sums.py, how
 they lie in bytes in columns.py; webstat counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
-import numpy as np
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
-from collector.columns import Numbers, to_bytes
+from collector.columns import to_bytes
 from collector.lives import (
-    COMPLETED,
-    FAILED,
     JOB_ROW,
-    LIVES,
+    JOBS,
     SPAN_ROW,
+    SPANS,
+    SUMS,
     Columns,
-    Stretches,
     by_column,
-    month_number,
+    month_after,
+    month_of,
     pack_columns,
-    runs,
-    waits,
 )
 from collector.rollup import hour_of
 from collector.schema import history_column, history_month, job, job_span
-
-JOBS, SPANS, SUMS = "jobs", "spans", "sums"
-"""Kinds of columns: one element stands for a job, for a span of an irregular job, for what jobs of one kind come to."""
-
-SUM_KEYS = ("back", "user", "group", "account", "queue", "size", "walltime_class", "outcome")
-"""What jobs summed together have in common; `back` is how many months before the jobs' end the sum is of."""
-
-SUMMED = (
-    "core_seconds", "gpu_seconds", "run_seconds", "queued_seconds", "queued_core_seconds", "start_wait_seconds",
-    "submitted", "started", "ended", "exited", "failed",
-    "cpu_used", "cpu_core_seconds", "walltime_used_seconds", "walltime_asked_seconds",
-)  # fmt: skip
-"""See webstat's definitions; the last four, exited and failed are of jobs that ended."""
+from collector.sums import sums
 
 REPACK_SECONDS = 3600
 """How much later than its columns the jobs of a month that goes on may be."""
-
-
-def month_of(second: int) -> int:
-    """First second of the (UTC) month that `second` is in."""
-    day = datetime.fromtimestamp(second, UTC)
-    return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp())
-
-
-def month_after(month: int) -> int:
-    """First second of the month after the one that begins at `month`."""
-    return month_of(month + 32 * 86400)
 
 
 def unpack(connection: Connection, cluster_id: int, ends: Iterable[int]) -> None:
@@ -179,86 +152,3 @@ def _load_spans(connection: Connection, cluster_id: int, since: int, until: int)
         .order_by(job.c.ended_at, job.c.id, job_span.c.since)
     ).all()
     return by_column(SPAN_ROW, rows)
-
-
-def sums(jobs: Columns, spans: Columns, month: int) -> Columns:
-    """pack_columns() of a month -> SUM_KEYS and SUMMED: what jobs of one kind did in each month until their end."""
-    last = int(month_number(np.array([month]))[0])
-    rows = [_usage(jobs, runs(jobs, spans), month, last, ("core_seconds", "gpu_seconds", "run_seconds"))]
-    rows.append(_usage(jobs, waits(jobs, spans), month, last, ("queued_core_seconds", "", "queued_seconds")))
-    everyone = np.arange(len(jobs["ended"]))
-    begun = np.flatnonzero(jobs["ran"] >= 0)
-    submitted = jobs["ended"] - np.maximum(jobs["ran"], 0) - jobs["queued"]
-    one = np.ones_like(jobs["ended"])
-    rows.append(_moments(jobs, everyone, month_number(submitted + month), last, {"submitted": one}))
-    started = {"started": one, "start_wait_seconds": jobs["wait"]}
-    rows.append(_moments(jobs, begun, month_number((jobs["ended"] - jobs["ran"])[begun] + month), last, started))
-    rows.append(_moments(jobs, everyone, np.full(len(everyone), last), last, ended_values(jobs)))
-    return _added(rows)
-
-
-def ended_values(jobs: Columns) -> Columns:
-    """What each job counts when it ends: ended, exited and failed (0 or 1), and what its efficiency is told from.
-
-    cpu_used and cpu_core_seconds are of jobs that tell their processor time, walltime_* of those that tell both.
-    Jobs that live count nothing.
-    """
-    ran, outcome = jobs["ran"], jobs["outcome"]
-    ended = outcome != LIVES
-    cpu = (jobs["cpu_used"] >= 0) & (ran > 0) & ended
-    walltime = (jobs["walltime"] > 0) & (jobs["walltime_used"] >= 0) & ended
-    return {
-        "ended": ended.astype(np.int64),
-        "exited": ((outcome == COMPLETED) | (outcome == FAILED)).astype(np.int64),
-        "failed": (outcome == FAILED).astype(np.int64),
-        "cpu_used": jobs["cpu_used"] * cpu,
-        "cpu_core_seconds": jobs["cores"].astype(np.int64) * ran * cpu,
-        "walltime_used_seconds": jobs["walltime_used"].astype(np.int64) * walltime,
-        "walltime_asked_seconds": jobs["walltime"].astype(np.int64) * walltime,
-    }
-
-
-def _usage(jobs: Columns, found: Stretches, month: int, last: int, names: tuple[str, str, str]) -> Columns:
-    """Core, GPU and plain seconds of stretches, month by month."""
-    first = month_number(found.since + month)
-    parts = []
-    for number in range(int(first.min()) if len(first) else last, last + 1):
-        start, end = (int(np.datetime64(n, "M").astype("datetime64[s]").astype(np.int64)) for n in (number, number + 1))
-        seconds = np.minimum(found.until + month, end) - np.maximum(found.since + month, start)
-        some = np.flatnonzero(seconds > 0)
-        values = {names[0]: found.cores * seconds, names[1]: found.gpus * seconds, names[2]: seconds}
-        part = _moments(jobs, found.job[some], np.full(len(some), number), last, {})
-        part |= {name: numbers[some] for name, numbers in values.items() if name}
-        part["queue"] = found.queue[some]
-        parts.append(part)
-    return _joined(parts)
-
-
-def _moments(jobs: Columns, chosen: Numbers, months: Numbers, last: int, values: Columns) -> Columns:
-    """Keys of the chosen jobs, with values that each adds in the month named."""
-    keys = {name: jobs[name][chosen] for name in SUM_KEYS if name != "back"}
-    return {"back": last - months, **keys, **{name: numbers[chosen] for name, numbers in values.items()}}
-
-
-def _joined(parts: list[Columns]) -> Columns:
-    """Rows one after the other; sums that a part does not have are 0 in it."""
-    names = (*SUM_KEYS, *SUMMED)
-    zeros = [np.zeros_like(part["back"]) for part in parts]
-    return {
-        name: np.concatenate([part.get(name, zero) for part, zero in zip(parts, zeros, strict=True)]) for name in names
-    }
-
-
-def _added(parts: list[Columns]) -> Columns:
-    """One row for each set of keys."""
-    rows = _joined(parts)
-    code = np.zeros(len(rows["back"]), dtype=np.int64)
-    for name in SUM_KEYS:
-        values, number = np.unique(rows[name], return_inverse=True)
-        code = code * max(1, len(values)) + number
-        _, code = np.unique(code, return_inverse=True)  # so that it never overflows
-    _, first, code = np.unique(code, return_index=True, return_inverse=True)
-    added = {name: rows[name][first] for name in SUM_KEYS}
-    for name in SUMMED:
-        added[name] = np.bincount(code, weights=rows[name], minlength=len(first)).astype(np.int64)
-    return added

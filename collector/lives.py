@@ -7,6 +7,7 @@ itself). How a column lies in bytes is columns.py's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,9 @@ CLASS_STEP = 0.01
 
 SHORT_RUN_SECONDS = 600
 """Bounded slowdown takes shorter runs for this long: (wait + run) ÷ max(run, 10 min), at least 1."""
+
+JOBS, SPANS, SUMS = "jobs", "spans", "sums"
+"""Kinds of columns: one element stands for a job, for a span of an irregular job, for what jobs of one kind come to."""
 
 JOB_ROW = (
     "id", "submitted_at", "eligible_at", "started_at", "ended_at", "user_id", "group_id", "account_id", "queue_id",
@@ -84,6 +88,17 @@ def pack_columns(jobs: Columns, spans: Columns, base: int, known_until: int = 0)
     places = _places(jobs, spans)
     odd = _irregular(jobs, spans, places)
     return _job_columns(jobs, odd, lives, base), _span_columns(spans, places, odd[places], base)
+
+
+def month_of(second: int) -> int:
+    """First second of the (UTC) month that `second` is in."""
+    day = datetime.fromtimestamp(second, UTC)
+    return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp())
+
+
+def month_after(month: int) -> int:
+    """First second of the month after the one that begins at `month`."""
+    return month_of(month + 32 * 86400)
 
 
 def month_number(seconds: Numbers) -> Numbers:
