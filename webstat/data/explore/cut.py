@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -88,6 +89,11 @@ class Cut:
         """How many rows there are."""
         return len(self.keys)
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of jobs that of_jobs() takes."""
+        return frozenset() if self.by is None else frozenset({COLUMNS[self.by]})
+
     def of_jobs(self, jobs: Columns) -> Numbers:
         """The row of each job."""
         if self.by is None:
@@ -97,6 +103,30 @@ class Cut:
     def of_stretches(self, of_jobs: Numbers, job: Numbers, queue: Numbers) -> Numbers:
         """The row of each stretch of a job's life."""
         return self.rows[queue] if self.by == "queue" else of_jobs[job]
+
+
+@dataclass(frozen=True)
+class Product:
+    """Cuts inside each other, as one cut of jobs; the last one's keys are next to each other."""
+
+    cuts: tuple[Cut, ...]
+
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+        return prod(cut.size for cut in self.cuts)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """As of Cut."""
+        return frozenset().union(*(cut.columns for cut in self.cuts))
+
+    def of_jobs(self, jobs: Columns) -> Numbers:
+        """The row of each job."""
+        rows = self.cuts[0].of_jobs(jobs)
+        for cut in self.cuts[1:]:
+            rows = rows * cut.size + cut.of_jobs(jobs)
+        return rows
 
 
 def cut_of(by: str | None, *columns: Numbers) -> Cut:

@@ -17,7 +17,7 @@ from collector.columns import Numbers
 from collector.lives import Columns, spread
 from webstat.data.explore import buckets, quantiles
 from webstat.data.explore.count import columns_for, measures, monthly, narrowed
-from webstat.data.explore.cut import CLASSES, COLUMNS, WORDS, Cut, cut_of
+from webstat.data.explore.cut import CLASSES, COLUMNS, WORDS, Cut, Product, cut_of
 from webstat.data.explore.gather import Gatherer
 from webstat.data.explore.metrics import Measured
 from webstat.data.explore.question import Question
@@ -108,7 +108,9 @@ class Counter:
         places = np.searchsorted(months, edges[:-1])
         return {name: np.add.reduceat(numbers, places, axis=1) for name, numbers in counted.items()}
 
-    def distributed(self, cut: Cut, edges: Numbers, what: str, shares: Sequence[float]) -> tuple[Numbers, Numbers]:
+    def distributed(
+        self, cut: Cut | Product, edges: Numbers, what: str, shares: Sequence[float]
+    ) -> tuple[Numbers, Numbers]:
         """Quantiles of `wait` (of jobs that started) or `slowdown` (of jobs that ended), of shape (rows, buckets, shares),
         and how many jobs they rest on.
         """
@@ -176,7 +178,7 @@ class Explorer:
         """What counts the measures named, waits and slowdowns within [since, until), by these cuts."""
         if not asked.exact:
             return Counter(self._gatherer, asked, None)
-        wanted = {column for by in cuts for column in columns_for(names, by, asked.keys)}
+        wanted = {column for by in (None, *cuts) for column in columns_for(names, by, asked.keys)}
         wanted |= {*quantiles.COLUMNS["wait"], *quantiles.COLUMNS["slowdown"]}
         lives = self._gatherer.lives(asked.known, asked.months, since, until, wanted)
         return Counter(self._gatherer, asked, narrowed(lives, asked.keys))

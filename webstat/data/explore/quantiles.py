@@ -11,7 +11,7 @@ import numpy as np
 
 from collector.columns import Numbers
 from collector.lives import LIVES, SHORT_RUN_SECONDS, Columns, month_number, value_of_class
-from webstat.data.explore.cut import Cut, matching
+from webstat.data.explore.cut import Cut, Product, matching
 from webstat.data.explore.shapes import Ended, Filters
 
 QUANTILES = (0.5, 0.75, 0.9, 0.95)
@@ -68,7 +68,7 @@ class Classed:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._counts = np.zeros(size * _MOST_CLASSES, dtype=np.int64)
+        self._counts = np.zeros(size * _MOST_CLASSES, dtype=np.int32)
 
     def add(self, rows: Numbers, classes: Numbers) -> None:
         """Some more values."""
@@ -86,7 +86,7 @@ class Classed:
         return result, counts
 
 
-def classed(packed: Iterable[Ended], what: str, cut: Cut, edges: Numbers, filters: Filters) -> Classed:
+def classed(packed: Iterable[Ended], what: str, cut: Cut | Product, edges: Numbers, filters: Filters) -> Classed:
     """Classes of jobs by row of the cut and bucket; `edges` are those of UTC months, or of several together."""
     starts, buckets = month_number(edges[:-1]), len(edges) - 1
     end = int(month_number(edges[-1:] - 1)[0]) + 1
