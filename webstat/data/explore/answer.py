@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from collector.columns import Numbers
+from collector.lives import spread
 from webstat.data.explore.buckets import month_edges
 from webstat.data.explore.cut import Cut
 from webstat.data.explore.explorer import EVERYTHING, Asked, Counter, Explorer
@@ -59,6 +60,10 @@ class Answer:
     lines: Numbers | None
     """Of waits and slowdowns: the QUANTILES of everything, of shape (QUANTILES, buckets)."""
     gaps: tuple[Gap, ...]
+    known: Numbers
+    """How much of each bucket is known, 0 to 1, over its clusters. Where it is 0, series and whole are NaN."""
+    known_before: float
+    """The same of the period before; 0 where it is not compared. Where it is 0, nothing of that period is told."""
 
     @property
     def edges(self) -> Numbers:
@@ -80,18 +85,24 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
     waits = counter.distributed(cut, wide, "wait", (0.5, 0.9))[0]
     frame = _totals(explorer, asked, metric, cut, totals, value, waits)
     overall = _overall(counter, metric, wide, totals, wide_usable)
+    known = known_share(explorer, asked, edges)
+    before = float(known_share(explorer, asked, wide[:2])[0]) if question.compare else 0.0
+    if before == 0:
+        frame["before"] = np.nan
     return Answer(
         asked,
         metric,
         frame.drop(columns="row"),
-        series[frame["row"].to_numpy()],
-        whole,
-        _former(explorer, counter, metric) if question.compare else None,
+        np.where(known > 0, series[frame["row"].to_numpy()], np.nan),
+        np.where(known > 0, whole, np.nan),
+        _former(explorer, counter, metric) if before else None,
         np.where(usable > 0, usable / HOUR, np.nan),
         overall[-1],
-        overall[0] if question.compare else None,
-        lines,
+        overall[0] if before else None,
+        None if lines is None else np.where(known > 0, lines, np.nan),
         gaps(explorer, asked),
+        known,
+        before,
     )
 
 
@@ -173,6 +184,14 @@ def _overall(
         "cpu_efficiency": divided(sums["cpu_used"], sums["cpu_core_seconds"])[0],
     }
     return [{name: float(numbers[place]) for name, numbers in columns.items()} for place in range(len(wide) - 1)]
+
+
+def known_share(explorer: Explorer, asked: Asked, edges: Numbers) -> Numbers:
+    """How much of each bucket is known, over the clusters."""
+    frame = explorer.stretches(asked, int(edges[0]), int(edges[-1]))
+    rows = np.zeros(len(frame), dtype=np.int64)
+    seconds = spread(rows, frame["since"].to_numpy(), frame["until"].to_numpy(), None, edges, 1)[0]
+    return seconds / np.diff(edges) / max(1, len(asked.known))
 
 
 def gaps(explorer: Explorer, asked: Asked) -> tuple[Gap, ...]:

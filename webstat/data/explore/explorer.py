@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,11 @@ class Asked:
         return int(self.edges[-1])
 
     @property
+    def zone(self) -> tzinfo:
+        """The zone that the buckets begin by."""
+        return self.question.zone if self.exact else UTC
+
+    @property
     def before(self) -> Numbers:
         """Edges of the period of the same length before, and of the own one; as many months where those are counted."""
         start = 2 * self.since - self.until if self.exact else buckets.months_before(self.since, len(self.edges) - 1)
@@ -73,10 +79,13 @@ class Asked:
         return tuple(cluster.id for cluster in self.known)
 
     @property
-    def stamp(self) -> tuple[object, ...]:
-        """What an answer rests on."""
-        return tuple((cluster.id, cluster.report, cluster.until) for cluster in self.known), tuple(
-            (row.cluster_id, row.version, row.packed_until) for row in self.months
+    def key(self) -> tuple[object, ...]:
+        """What is asked, and what the answer rests on: of the same key, the same answer."""
+        q = self.question
+        return (
+            *(q.metric, q.by, q.filters, q.compare, str(q.zone), self.edges.tobytes()),
+            tuple((cluster.id, cluster.report, min(cluster.until, self.until)) for cluster in self.known),
+            tuple((row.cluster_id, row.month, row.version, row.packed_until) for row in self.months),
         )
 
 
