@@ -19,6 +19,9 @@ from webstat.data.explore.explorer import EVERYTHING, Asked, Counter, Explorer
 from webstat.data.explore.metrics import HOUR, METRICS, Measured, Metric, divided
 from webstat.data.explore.quantiles import QUANTILES
 
+ENOUGH_KNOWN = 0.9
+"""How much of the period before must be known for a comparison to mean anything."""
+
 SHORTEST_GAP = 900
 """Seconds; reports closer to each other belong together."""
 
@@ -63,7 +66,7 @@ class Answer:
     known: Numbers
     """How much of each bucket is known, 0 to 1, over its clusters. Where it is 0, series and whole are NaN."""
     known_before: float
-    """The same of the period before; 0 where it is not compared. Where it is 0, nothing of that period is told."""
+    """The same of the period before; 0 where it is not compared. Below ENOUGH_KNOWN nothing of that period is told."""
 
     @property
     def edges(self) -> Numbers:
@@ -87,7 +90,8 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
     overall = _overall(counter, metric, wide, totals, wide_usable)
     known = known_share(explorer, asked, edges)
     before = float(known_share(explorer, asked, wide[:2])[0]) if question.compare else 0.0
-    if before == 0:
+    compared = before >= ENOUGH_KNOWN
+    if not compared:
         frame["before"] = np.nan
     return Answer(
         asked,
@@ -95,10 +99,10 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
         frame.drop(columns="row"),
         np.where(known > 0, series[frame["row"].to_numpy()], np.nan),
         np.where(known > 0, whole, np.nan),
-        _former(explorer, counter, metric) if before else None,
+        _former(explorer, counter, metric) if compared else None,
         np.where(usable > 0, usable / HOUR, np.nan),
         overall[-1],
-        overall[0] if before else None,
+        overall[0] if compared else None,
         None if lines is None else np.where(known > 0, lines, np.nan),
         gaps(explorer, asked),
         known,
@@ -130,7 +134,9 @@ def _former(explorer: Explorer, counter: Counter, metric: Metric) -> Numbers:
     start = int(asked.before[0])
     edges = asked.edges - (asked.since - start) if asked.exact else month_edges(start, asked.since)
     usable = explorer.capacity(asked, edges)["usable"].to_numpy()
-    return _series(counter, metric, EVERYTHING, edges, usable)[1]
+    return np.where(
+        known_share(explorer, asked, edges) > 0, _series(counter, metric, EVERYTHING, edges, usable)[1], np.nan
+    )
 
 
 def _totals(

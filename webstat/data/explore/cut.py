@@ -44,9 +44,9 @@ NAMES = {
 
 OUTCOMES = {
     COMPLETED: ("completed", "completed"),
-    FAILED: ("failed", "failed (exit status not 0)"),
+    FAILED: ("failed", "failed"),
     NEVER_RAN: ("never-ran", "ended before it ran"),
-    UNTOLD: ("untold", "ended, exit status not told"),
+    UNTOLD: ("untold", "exit status not told"),
     LIVES: ("lives", "has not ended"),
 }
 """Outcome -> its word in addresses, and in sentences."""

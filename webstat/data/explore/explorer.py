@@ -131,9 +131,7 @@ class Counter:
             rows += np.searchsorted(edges, at[inside], side="right") - 1
             found, counts = quantiles.exact(rows, values[inside], shape[0] * shape[1], shares)
         else:
-            columns = {*quantiles.CLASSES[what], *(COLUMNS[by] for by in (cut.by, *self.asked.keys) if by)} - {
-                "cluster"
-            }
+            columns = {*quantiles.CLASSES[what], *cut.columns, *(COLUMNS[by] for by in self.asked.keys)} - {"cluster"}
             since, until = int(edges[0]), int(edges[-1])
             ended = self.gatherer.ended(self.asked.known, self.asked.months, since, until, columns)
             found, counts = quantiles.classed(ended, what, cut, edges, self.asked.keys).quantiles(shares)
@@ -201,11 +199,14 @@ class Explorer:
         size = buckets.DAY if by_day else buckets.HOUR
         last = max((cluster.until for cluster in asked.known), default=until)
         ends = np.maximum(np.minimum(starts + size, last), starts + 1)
+        rates = frame[frame.columns[1:]].to_numpy(dtype=np.float64) / size
+        if len(rates) > 1 and starts[-1] + size > last:
+            rates[-1] = rates[-2]  # what goes on is summed now and then only: its nodes are those of the hour before
         rows = np.zeros(len(starts), dtype=np.int64)
         return pd.DataFrame(
             {
-                name: spread(rows, starts, ends, frame[name].to_numpy() / (ends - starts), edges, 1)[0]
-                for name in frame.columns[1:]
+                name: spread(rows, starts, ends, rates[:, place], edges, 1)[0]
+                for place, name in enumerate(frame.columns[1:])
             }
         )
 
