@@ -6,9 +6,9 @@ lives: the log only tells how that ended which is no longer listed, or is listed
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import tzinfo
-from typing import Dict, FrozenSet, Iterable, List, Optional, Union
+from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Union
 
 from agent.parsers.accounting import (
     ENDED,
@@ -43,14 +43,12 @@ _LETTERS = {"openpbs": "F", "torque": "C"}
 """What each scheduler's listing calls a job that has ended; OpenPBS says X of an array's."""
 
 
-@dataclass(frozen=True)
-class _End:
+class _End(NamedTuple):
     job: Job
     read_at: float
 
 
-@dataclass(frozen=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     """A job that waits: as it was listed, or the text of the record of its submission."""
 
     told: Union[Job, str]

@@ -235,6 +235,14 @@ def test_a_deletion_of_a_job_that_runs_or_is_still_listed_is_no_end(log: Log) ->
     assert {name: job.ended_at for name, job in told.items()} == {"1": T0 + 110, "2": T0 + 90}
 
 
+def test_a_deletion_before_the_job_was_listed_or_long_after_is_none_of_its(log: Log) -> None:
+    assert log.told(T0 + 1000, [listed(1, JobState.QUEUED), listed(2, JobState.QUEUED)]) == {}
+    log.write(record("D", 1, T0 + 90))
+    assert log.told(T0 + 1060) == {}
+    log.write(record("D", 2, T0 + 1100))
+    assert log.told(T0 + 1120) == {}, "it has not been listed for a while"
+
+
 def test_both_hours_of_the_autumn_change(tmp_path: Path) -> None:
     log = Log(tmp_path, "Europe/Athens")
     first = int(
