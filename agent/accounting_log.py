@@ -133,10 +133,12 @@ def _start(file: BinaryIO, seen: Tuple[int, int], since: float, zone: tzinfo) ->
         for number, line in enumerate(_read_at(file, offset, _LOOK).decode("latin-1").split("\n")):
             if number and is_line(line):  # the first one is not whole
                 at = clock.at(line)
-                if (at is not None and at + _TWICE_SECONDS < since) or size - place > MOST_BACK:
+                if at is not None and at + _TWICE_SECONDS < since:
                     return place
                 break
             place += len(line) + 1
+        if size - offset >= MOST_BACK:
+            return offset
     return 0
 
 

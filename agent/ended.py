@@ -13,6 +13,7 @@ from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Union
 from agent.parsers.accounting import (
     ENDED,
     KIND,
+    LONGEST_SECONDS,
     OF_A_LIFE,
     QUEUED,
     RERUN,
@@ -170,11 +171,10 @@ class EndedJobs:
             notes.add(f"this record was left out: {problem}", name)
 
     def _of_record(self, name: str, text: str, at: Optional[int], notes: Notes) -> Job:
-        attributes = attributes_of(text)
-        if at is None and "end" not in attributes:
+        if at is None:
             raise ValueError("its date is none")
-        job = self._reader.job(name, attributes, at or 0)
-        self._zone_fits = at is not None and abs(at - (job.ended_at or 0)) <= _NEAR_SECONDS
+        job = self._reader.job(name, attributes_of(text), at)
+        self._zone_fits = abs(at - (job.ended_at or 0)) <= _NEAR_SECONDS
         if not self._zone_fits:
             notes.add("the times of its lines are not those in its records, so deletions are not told; see --timezone")
         return job
@@ -193,6 +193,8 @@ class EndedJobs:
     def _end(self, job: Job) -> None:
         if job.ended_at is None or job.ended_at > self._at + _AHEAD_SECONDS:
             raise ValueError("it ends in the future; look at the server's clock")
+        if job.submitted_at is not None and job.ended_at - job.submitted_at > LONGEST_SECONDS:
+            raise ValueError("it took more than ten years")
         letter = "X" if self._kind == "openpbs" and job.array_index else _LETTERS[self._kind]
         self._ended.pop(job.id, None)  # so that the newest comes last
         self._ended[job.id] = _End(replace(job, state=JobState.FINISHED, native_state=letter), self._at)

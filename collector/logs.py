@@ -14,6 +14,7 @@ from datetime import tzinfo
 from agent.parsers.accounting import (
     ENDED,
     KIND,
+    LONGEST_SECONDS,
     OF_A_LIFE,
     QUEUED,
     RERUN,
@@ -35,9 +36,6 @@ MOST_UNENDED = 200_000
 """How many queued jobs are remembered; the oldest are forgotten."""
 
 DAY = 86400
-LONGEST_SECONDS = 10 * 366 * DAY
-"""No job lives longer; what says otherwise is damaged."""
-
 _OF_A_RUN = ("start", "end", "Exit_status", "exec_host", "exec_vnode", "session", "run_count")
 
 

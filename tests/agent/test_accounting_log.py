@@ -362,6 +362,10 @@ def test_of_a_large_file_only_the_last_hours_are_read(log: Log, monkeypatch: pyt
     read.clear()
     assert len(log.told(T0 + 80_001)) == len(told)
     assert read == []
+    monkeypatch.setattr(accounting_log, "MOST_BACK", 100_000)
+    again = Log(log.folder).told(T0 + 80_000)
+    assert "7999" in again
+    assert len(again) < len(told) / 2
 
 
 def test_after_a_long_pause_too(log: Log) -> None:
@@ -403,7 +407,8 @@ def test_a_log_that_is_not_there_yet_or_cannot_be_read_is_a_warning(log: Log, tm
         (record("E", 1, T0 + 90, start=T0 + 99), "before it started"),
         (record("E", 1, T0 + 90, end=T0 + 90 + 2 * DAY), "in the future"),
         (record("E", 1, T0 + 90, end="x").replace("11/23", "99/39"), "no records"),
-        (record("E", 1, T0 + 90, end="x").replace("11/23", "02/31"), None),
+        (record("E", 1, T0 + 90, end="x").replace("11/23", "02/31"), "its date is none"),
+        (record("E", 1, T0 + 90, ctime=5), "more than ten years"),
         (record("E", 1, T0 + 90, **{"Resource_List.select": "", "exec_host": "../x"}), None),
         ("y" * 5_000_000 + "\n", "more than 4000000 bytes"),
     ],
