@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Dialect, Table, bindparam, delete, func, insert, select
 
 from collector.buckets import mark_dirty
+from collector.history import unpack
 from collector.ingest import Changes
 from collector.known import WHOLE_JOB, load_arrays
 from collector.merge import Ended, Stored, corrected
@@ -62,7 +63,7 @@ class _Touched:
 
 
 def enter(connection: Connection, cluster_id: int, found: Sequence[Ended], words: Words) -> Entered:
-    """Insert and correct jobs, and note which hours must be computed again."""
+    """Insert and correct jobs, and note which hours must be computed again, and which months packed."""
     words.intern(connection, words_of([one.job for one in found]))
     words.keep()  # where this transaction fails, so does the import
     entered, touched = Entered(), _Touched()
@@ -70,6 +71,7 @@ def enter(connection: Connection, cluster_id: int, found: Sequence[Ended], words
         entered += _enter(connection, cluster_id, some, words, touched)
     for first, last in _merged(touched.stretches, HOUR):
         mark_dirty(connection, cluster_id, first, last)
+    unpack(connection, cluster_id, touched.ends)
     return entered
 
 

@@ -18,6 +18,7 @@ from agent.errors import SettingsError as ZoneError
 from agent.zones import local_zone_name, zone_named
 from collector.buckets import compute, dirty_hours
 from collector.errors import ImportRefused, StoreBusy
+from collector.history import pack_month, unpacked_months
 from collector.imports import Import, Summary
 from collector.known import known_until
 from collector.logfiles import find_files
@@ -101,17 +102,23 @@ def _read(reading: Import, files: Sequence[Path]) -> None:
 
 
 def _roll_up(store: Store, cluster_id: int) -> None:
-    """The sums of the hours that the import changed."""
+    """The sums of the hours that the import changed, and the columns of the months."""
     hours = dirty_hours(store.engine, cluster_id)
     with store.engine.connect() as connection:
         until = known_until(connection, cluster_id)
-    if until is None or not hours:
+    if until is None:
         return
     with _progress(len(hours), "summing ") as progress:
         for start in range(0, len(hours), HOURS_AT_ONCE):
             some = hours[start : start + HOURS_AT_ONCE]
             compute(store.engine, cluster_id, some, until)
             progress(len(some), f"{start + len(some):,} of {len(hours):,} hours")
+    months = unpacked_months(store.engine, cluster_id, until)
+    with _progress(len(months), "packing ") as progress:
+        for number, month in enumerate(months, 1):
+            with store.engine.begin() as connection:
+                pack_month(connection, cluster_id, month, until)
+            progress(1, f"{number:,} of {len(months):,} months")
 
 
 def _close(summary: Summary, seconds: float) -> None:

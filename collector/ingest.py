@@ -115,6 +115,11 @@ class Changes:
     dirty_until: int = 0
     """Last second of which that is so, where it is later than the report: a log had told of it."""
 
+    def ends(self) -> set[int]:
+        """When jobs ended that end now, have another end now, or live again."""
+        before = {one.known.ended_at for one in self.jobs if one.known is not None}
+        return {at for at in before | {one.ended_at for one in self.jobs} if at is not None}
+
 
 def unknown_ids(known: Known, report: Report) -> list[str]:
     """Native ids in the report that `known` does not hold: the store looks them up among the ended."""

@@ -341,6 +341,12 @@ history_month = Table(
         nullable=False,
         comment="of jobs that ended before this, the columns tell the truth; of others, the tables do",
     ),
+    Column(
+        "version", Integer, nullable=False, comment="how many times it was packed: by it copies know that they are old"
+    ),
+    Column(
+        "pruned", Boolean, nullable=False, comment="its jobs are no longer in the tables: the columns are all there is"
+    ),
     sqlite_with_rowid=False,
 )
 """Ended jobs again, by columns: what history is counted from. Made of `job` and `job_span`; outlives them."""

@@ -17,6 +17,7 @@ from agent.report import Report
 from agent.states import IS_PENDING, JobState
 from collector.buckets import compute, dirty_hours, mark_dirty
 from collector.database import lock_for_writing, migrate, open_engine
+from collector.history import pack, unpack
 from collector.ingest import Changes, Known, changes, unknown_arrays, unknown_ids
 from collector.known import keep, keep_records, known_until, load_arrays, load_ended, load_known
 from collector.rollup import hour_of
@@ -139,6 +140,7 @@ class Store:
                 since_last = change.at if known.taken_at is None else int(known.taken_at)
                 last = max(change.at, change.dirty_until)
                 mark_dirty(connection, cluster_id, min(change.dirty_since, since_last), last)
+                unpack(connection, cluster_id, change.ends())
             _note_poll(connection, cluster_id, report, number, is_new, times)
         if is_new:  # only what is committed is known
             self._words.keep()
@@ -171,7 +173,7 @@ class Store:
             return int(connection.execute(statement).scalar_one())
 
     def roll_up(self, cluster_id: int, every_seconds: float = 300.0) -> int:
-        """Compute the dirty hours and their days again; returns how many hours.
+        """Compute the dirty hours and their days again, and pack months; returns how many hours.
 
         The hour that is not over is computed at most once in `every_seconds`.
         """
@@ -185,6 +187,7 @@ class Store:
         else:
             self._rolled_up[cluster_id] = time.monotonic()
         compute(self._engine, cluster_id, hours, until)
+        pack(self._engine, cluster_id, until)
         return len(hours)
 
     def _take_known(self, connection: Connection, cluster_id: int) -> Known:

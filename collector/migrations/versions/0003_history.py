@@ -45,6 +45,18 @@ def upgrade() -> None:
             nullable=False,
             comment="of jobs that ended before this, the columns tell the truth; of others, the tables do",
         ),
+        sa.Column(
+            "version",
+            sa.Integer(),
+            nullable=False,
+            comment="how many times it was packed: by it copies know that they are old",
+        ),
+        sa.Column(
+            "pruned",
+            sa.Boolean(),
+            nullable=False,
+            comment="its jobs are no longer in the tables: the columns are all there is",
+        ),
         sa.ForeignKeyConstraint(
             ["cluster_id"],
             ["cluster.id"],

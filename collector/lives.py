@@ -1,0 +1,259 @@
+"""Jobs by columns: what of a job history is counted from, and how seconds are shared out over time. Pure.
+
+Rows become columns here, for the packed months (history.py) as for what is not packed yet (webstat reads that
+itself). How a column lies in bytes is columns.py's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from agent.states import HOLDS_CORES, IS_PENDING, JobState
+from collector.columns import Numbers
+from collector.schema import JOB_STATES, OPEN
+
+NONE = -1
+"""Of a duration that is not told."""
+
+ESTIMATED, IRREGULAR, TASK = 1, 2, 4
+"""Bits of `flags`: its end lies between two polls; its spans are told one by one; it is an array's."""
+
+SIZES = (1, 8, 32, 128, 512)
+"""Most cores of each size class; what has more is in one more class."""
+
+WALLTIMES = (3600, 4 * 3600, 12 * 3600, 24 * 3600, 3 * 86400, 7 * 86400)
+"""Longest walltime asked for of each class; then come those that ask for more, and for none."""
+NO_WALLTIME = len(WALLTIMES) + 1
+
+UNTOLD, COMPLETED, FAILED, NEVER_RAN, LIVES = range(5)
+"""`outcome`: it ran, and no exit status is told; exit status 0; another one; it ended without having run; it lives."""
+
+CLASS_STEP = 0.01
+"""`wait_class` and `slowdown_class` are logarithms in these steps: a class is 1 % wide."""
+
+SHORT_RUN_SECONDS = 600
+"""Bounded slowdown takes shorter runs for this long: (wait + run) ÷ max(run, 10 min), at least 1."""
+
+JOBS, SPANS, SUMS = "jobs", "spans", "sums"
+"""Kinds of columns: one element stands for a job, for a span of an irregular job, for what jobs of one kind come to."""
+
+JOB_ROW = (
+    "id", "submitted_at", "eligible_at", "started_at", "ended_at", "user_id", "group_id", "account_id", "queue_id",
+    "cores", "gpus", "walltime_seconds", "walltime_used_seconds", "cpu_used_seconds", "exit_status",
+    "ended_estimated",
+)  # fmt: skip
+"""Columns of `job` that job_columns() takes, beside `task`: whether it is an array's."""
+
+SPAN_ROW = ("job_id", "since", "until", "state", "queue_id", "cores", "gpus")
+"""Columns of `job_span`, of the same jobs in their order, each job's by time."""
+
+HOLDS = np.array([state in HOLDS_CORES for state in JOB_STATES])
+WAITS = np.array([state in IS_PENDING for state in JOB_STATES])
+"""Of an index into JOB_STATES: whether cores are held, whether it is waited for them."""
+
+_QUEUED, _RUNNING = JOB_STATES.index(JobState.QUEUED), JOB_STATES.index(JobState.RUNNING)
+
+Columns = dict[str, Numbers]
+
+
+def by_column(names: tuple[str, ...], rows: Any) -> Columns:
+    """Rows of a query as float64 columns; NaN where not told."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    return {name: np.array(values, dtype=np.float64) for name, values in zip(names, columns, strict=True)}
+
+
+def pack_columns(jobs: Columns, spans: Columns, base: int, known_until: int = 0) -> tuple[Columns, Columns]:
+    """JOB_ROW and SPAN_ROW -> columns of jobs, and of the spans of those that were irregular; times less `base`.
+
+    Jobs that live are as if they ended at `known_until`, but for their outcome.
+
+    Of jobs: ended, ran (seconds from start to end, NONE where it did not start), queued (from
+    submission to start, or to the end of one that never ran), wait (from when it was eligible to its start, or NONE),
+    walltime, walltime_used, cpu_used (NONE where not told), cores, gpus, user, group, account, queue (ids of words, 0
+    for none), flags, size, walltime_class, outcome, and for sums over years wait_class, slowdown_class (NONE where it
+    did not start) and started_back (months between start and end). Of spans: job (position), since, until, state,
+    queue, cores, gpus. All int64.
+    """
+    lives = np.isnan(jobs["ended_at"])
+    latest = np.fmax(np.fmax(jobs["submitted_at"], jobs["started_at"]), known_until)
+    jobs = {**jobs, "ended_at": np.where(lives, latest, jobs["ended_at"])}
+    spans = {
+        **spans,
+        "until": np.where(spans["until"] == OPEN, np.maximum(known_until, spans["since"]), spans["until"]),
+    }
+    places = _places(jobs, spans)
+    odd = _irregular(jobs, spans, places)
+    return _job_columns(jobs, odd, lives, base), _span_columns(spans, places, odd[places], base)
+
+
+def month_of(second: int) -> int:
+    """First second of the (UTC) month that `second` is in."""
+    day = datetime.fromtimestamp(second, UTC)
+    return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp())
+
+
+def month_after(month: int) -> int:
+    """First second of the month after the one that begins at `month`."""
+    return month_of(month + 32 * 86400)
+
+
+def month_number(seconds: Numbers) -> Numbers:
+    """Months since 1970 of unix seconds, by UTC."""
+    return seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+
+
+def value_of_class(number: Numbers) -> Numbers:
+    """The middle of a class; 0 for class 0."""
+    return np.expm1(number * CLASS_STEP)
+
+
+def _class_of(value: Numbers) -> Numbers:
+    return np.rint(np.log1p(np.maximum(value, 0)) / CLASS_STEP)
+
+
+def _places(jobs: Columns, spans: Columns) -> Numbers:
+    """Position of each span's job among the jobs."""
+    order = np.argsort(jobs["id"])
+    return order[np.searchsorted(jobs["id"], spans["job_id"], sorter=order)]
+
+
+def _irregular(jobs: Columns, spans: Columns, places: Numbers) -> Numbers:
+    """Which jobs have other spans than those that their times tell."""
+    submitted, begun, ended = jobs["submitted_at"], _begun(jobs), jobs["ended_at"]
+    told = (begun > submitted).astype(np.int64) + (ended > begun) * ~np.isnan(jobs["started_at"])
+    odd: Numbers = np.bincount(places, minlength=len(told)) != told
+    queued, running = spans["state"] == _QUEUED, spans["state"] == _RUNNING
+    same = queued | running
+    for name in ("queue_id", "cores", "gpus"):
+        same &= spans[name] == jobs[name][places]
+    same &= spans["since"] == np.where(queued, submitted[places], begun[places])
+    same &= spans["until"] == np.where(queued, begun[places], ended[places])
+    odd[places[~same]] = True
+    return odd
+
+
+def _begun(jobs: Columns) -> Numbers:
+    """When a job left the queue: its start, or the end of one that never ran."""
+    return np.where(np.isnan(jobs["started_at"]), jobs["ended_at"], jobs["started_at"])
+
+
+def _job_columns(jobs: Columns, odd: Numbers, lives: Numbers, base: int) -> Columns:
+    submitted, started, ended = jobs["submitted_at"], jobs["started_at"], jobs["ended_at"]
+    ran, asked, status = ended - started, jobs["walltime_seconds"], jobs["exit_status"]
+    never = np.isnan(started)
+    eligible = np.where(np.isnan(jobs["eligible_at"]), submitted, jobs["eligible_at"])
+    wait = np.maximum(started - eligible, 0)
+    slowdown = np.maximum((wait + ran) / np.maximum(ran, SHORT_RUN_SECONDS), 1)
+    outcome = np.select(
+        [lives, never, np.isnan(status), status == 0], [LIVES, NEVER_RAN, UNTOLD, COMPLETED], default=FAILED
+    )
+    columns = {
+        "ended": ended - base,
+        "ran": _told(ran, NONE),
+        "queued": _begun(jobs) - submitted,
+        "wait": _told(wait, NONE),
+        "wait_class": np.where(never, NONE, _class_of(np.where(never, 0, wait))),
+        "slowdown_class": np.where(never, NONE, _class_of(np.where(never, 1, slowdown))),
+        "started_back": np.where(never, 0, month_number(ended) - month_number(np.where(never, ended, started))),
+        "walltime": _told(asked, NONE),
+        "walltime_used": _told(jobs["walltime_used_seconds"], NONE),
+        "cpu_used": _told(jobs["cpu_used_seconds"], NONE),
+        "cores": jobs["cores"],
+        "gpus": jobs["gpus"],
+        "flags": odd * IRREGULAR + (jobs["ended_estimated"] > 0) * ESTIMATED + (jobs["task"] > 0) * TASK,
+        "size": np.searchsorted(SIZES, jobs["cores"]),
+        "walltime_class": np.where(np.isnan(asked), NO_WALLTIME, np.searchsorted(WALLTIMES, asked)),
+        "outcome": outcome,
+    }
+    columns |= {name: _told(jobs[f"{name}_id"], 0) for name in ("user", "group", "account", "queue")}
+    return {name: numbers.astype(np.int64) for name, numbers in columns.items()}
+
+
+def _span_columns(spans: Columns, places: Numbers, chosen: Numbers, base: int) -> Columns:
+    columns = {"job": places, "since": spans["since"] - base, "until": spans["until"] - base}
+    columns |= {"state": spans["state"], "queue": spans["queue_id"], "cores": spans["cores"], "gpus": spans["gpus"]}
+    return {name: numbers[chosen].astype(np.int64) for name, numbers in columns.items()}
+
+
+def _told(numbers: Numbers, otherwise: int) -> Numbers:
+    return np.where(np.isnan(numbers), otherwise, numbers)
+
+
+def spread(
+    rows: Numbers, since: Numbers, until: Numbers, weights: Numbers | None, edges: Numbers, size: int
+) -> Numbers:
+    """Share stretches [since, until) out over the buckets between `edges`: float64 of shape (size, len(edges) - 1).
+
+    Each stretch adds its seconds in a bucket, times its weight, to the line that `rows` names (0 ... size - 1). What
+    lies outside the edges counts nowhere. Exact as long as sums stay below 2^53.
+    """
+    buckets = len(edges) - 1
+    since, until = np.maximum(since, edges[0]), np.minimum(until, edges[-1])
+    touches = until > since
+    if not touches.all():
+        rows, since, until = rows[touches], since[touches], until[touches]
+        weights = None if weights is None else weights[touches]
+    first = np.searchsorted(edges, since, side="right") - 1
+    last = np.searchsorted(edges, until, side="left") - 1
+    factor = 1.0 if weights is None else weights
+    place = rows * buckets
+    length = size * buckets
+    # As if each filled all buckets from its first to its last, less what it does not fill of these two.
+    whole = np.bincount(rows * (buckets + 1) + first, weights=weights, minlength=size * (buckets + 1))
+    whole -= np.bincount(rows * (buckets + 1) + last + 1, weights=weights, minlength=size * (buckets + 1))
+    filled = whole.reshape(size, buckets + 1)[:, :-1].cumsum(axis=1) * np.diff(edges).astype(np.float64)
+    filled -= np.bincount(place + first, weights=(since - edges[first]) * factor, minlength=length).reshape(size, -1)
+    filled -= np.bincount(place + last, weights=(edges[last + 1] - until) * factor, minlength=length).reshape(size, -1)
+    return filled
+
+
+def count(rows: Numbers, at: Numbers, weights: Numbers | None, edges: Numbers, size: int) -> Numbers:
+    """Count moments by bucket, as spread(); each adds its weight, or 1."""
+    buckets = len(edges) - 1
+    inside = (at >= edges[0]) & (at < edges[-1])
+    rows, at = rows[inside], at[inside]
+    place = rows * buckets + np.searchsorted(edges, at, side="right") - 1
+    counted = np.bincount(place, weights=None if weights is None else weights[inside], minlength=size * buckets)
+    return counted.reshape(size, buckets).astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """Stretches of jobs' lives: whose (position among the jobs), when, in which queue (id), with how many cores and GPUs."""
+
+    job: Numbers
+    since: Numbers
+    until: Numbers
+    queue: Numbers
+    cores: Numbers
+    gpus: Numbers
+
+
+def runs(jobs: Columns, spans: Columns) -> Stretches:
+    """When the jobs of pack_columns() held cores; needs ended, ran, queue, cores, gpus and flags."""
+    since = jobs["ended"] - jobs["ran"]
+    return _stretches(jobs, spans, HOLDS, jobs["ran"] > 0, since, jobs["ended"])
+
+
+def waits(jobs: Columns, spans: Columns) -> Stretches:
+    """When they waited for cores; needs ended, ran, queued, queue, cores, gpus and flags."""
+    until = jobs["ended"] - np.maximum(jobs["ran"], 0)
+    return _stretches(jobs, spans, WAITS, jobs["queued"] > 0, until - jobs["queued"], until)
+
+
+def _stretches(
+    jobs: Columns, spans: Columns, states: Numbers, does: Numbers, since: Numbers, until: Numbers
+) -> Stretches:
+    regular = np.flatnonzero(does & (jobs["flags"] & IRREGULAR == 0))
+    told = np.flatnonzero(states[spans["state"]])
+    columns = [
+        (spans["job"][told], regular),
+        (spans["since"][told], since[regular]),
+        (spans["until"][told], until[regular]),
+    ]
+    columns += [(spans[name][told], jobs[name][regular]) for name in ("queue", "cores", "gpus")]
+    return Stretches(*[np.concatenate(pair) if len(told) else pair[1] for pair in columns])
