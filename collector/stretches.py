@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from collector.rollup import DAY
-from collector.schema import known_span
+from collector.schema import OPEN, known_span
 
 LATE_AFTER = 2.5
 """Two reports belong together when they are no more than so many periods apart, or SHORTEST_GAP_SECONDS."""
@@ -23,21 +23,19 @@ Stretch = tuple[int, int]
 
 
 def polled_stretches(
-    reports: Iterable[tuple[int, int | None]], period: int, before: Stretch | None = None
+    reports: Iterable[tuple[int, int | None]], period: int, before: Iterable[Stretch] = ()
 ) -> list[Stretch]:
     """What reports, (taken_at, known_since) in order, tell of: the rule by which webstat reads `poll`.
 
-    Each tells of the period before it, or of what it says; `before` is the last stretch so far, which they may go on.
+    Each tells of the period before it, or of what it says; `before` are stretches so far, which they may go on.
     """
-    stretches = [] if before is None else [before]
+    longest = max(LATE_AFTER * period, SHORTEST_GAP_SECONDS)
+    stretches = list(before)
     for at, told in reports:
-        since = at - period if told is None else min(told, at - period)
-        if stretches and (
-            at - stretches[-1][1] <= max(LATE_AFTER * period, SHORTEST_GAP_SECONDS) or since <= stretches[-1][1]
-        ):
-            stretches[-1] = (stretches[-1][0], max(at, stretches[-1][1]))
-        else:
-            stretches.append((since, at))
+        since = start = at - period if told is None else min(told, at - period)
+        while stretches and (since <= stretches[-1][1] or at - stretches[-1][1] <= longest):
+            start = min(start, stretches.pop()[0])
+        stretches.append((start, at))
     return stretches
 
 
@@ -52,29 +50,34 @@ def note_polled(
 
     Called for the oldest first: what is noted later goes on where the last stretch ended.
     """
-    last = connection.execute(
-        select(known_span.c.since, known_span.c.until)
-        .where(known_span.c.cluster_id == cluster_id, known_span.c.polled)
-        .order_by(known_span.c.since.desc())
-        .limit(1)
-    ).one_or_none()
-    before = None if last is None else (last.since, last.until)
+    before = _overlapping(connection, cluster_id, 0, OPEN, polled=True)
     found = polled_stretches(reports, period, before)
-    if found and following is not None:
-        found[-1] = polled_stretches([following], period, found[-1])[0]
-    for since, until in found:
+    if following is not None:
+        further = polled_stretches([following], period, found)
+        if len(further) <= len(found):  # else it stands alone, and tells so itself as long as it is there
+            found = further
+    old, new = [one for one in before if one not in found], [one for one in found if one not in before]
+    for since, until in new:
         for other in _overlapping(connection, cluster_id, since, until, polled=False):
             _replace(connection, cluster_id, [other], _without(other, [(since, until)]), polled=False)
-    _replace(connection, cluster_id, [] if before is None else [before], found, polled=True)
+    _replace(connection, cluster_id, old, new, polled=True)
 
 
 def extend_known(connection: Connection, cluster_id: int, since: int, until: int) -> None:
-    """Note that a log told of a stretch; it joins others that logs told of, from which less than a day parts it."""
+    """Note that a log told of a stretch; it joins others that logs told of, from which less than a day parts it.
+
+    Not across what polls told: they know the gaps between them better than a log that is silent there.
+    """
     near = _overlapping(connection, cluster_id, since - DAY, until + DAY, polled=False)
-    whole = min([since, *(one[0] for one in near)]), max([until, *(one[1] for one in near)])
-    told = _without(whole, _overlapping(connection, cluster_id, *whole, polled=True))
-    if told != near:
-        _replace(connection, cluster_id, near, told, polled=False)
+    polled = _overlapping(connection, cluster_id, since - DAY, until + DAY, polled=True)
+    first, last, joined = since, until, []
+    for one in [*(one for one in reversed(near) if one[0] < since), *(one for one in near if one[0] >= since)]:
+        bridge = (one[1], first) if one[0] < since else (last, one[0])
+        if bridge[0] >= bridge[1] or _without(bridge, polled) == [bridge]:
+            first, last = min(first, one[0]), max(last, one[1])
+            joined.append(one)
+    told = _without((first, last), _overlapping(connection, cluster_id, first, last, polled=True))
+    _replace(connection, cluster_id, sorted(joined), told, polled=False)
 
 
 def _overlapping(connection: Connection, cluster_id: int, since: int, until: int, *, polled: bool) -> list[Stretch]:
@@ -96,10 +99,10 @@ def _without(whole: Stretch, others: Iterable[Stretch]) -> list[Stretch]:
     since, until = whole
     left = []
     for start, end in others:
-        if start > since:
+        if start < until and end > since:
             left.append((since, start))
-        since = max(since, end)
-    return [*left, (since, until)] if since < until else left
+            since = end
+    return [one for one in [*left, (since, until)] if one[0] < one[1]]
 
 
 def _replace(
