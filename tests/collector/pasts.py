@@ -1,4 +1,4 @@
-"""A store with eight months behind it, polled with gaps and imported, for what happens to it later."""
+"""A store with five months behind it, polled with gaps and imported, for what happens to it later."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from collector.store import PollTimes, Store
 from tests.collector.imported import T0, import_into, open_store, told, write_log
 from tests.collector.reports import a_job, a_report, as_running
 
-BEGAN = T0 - 240 * DAY
+BEGAN = T0 - 150 * DAY
 PERIOD = 60
 
 
@@ -28,7 +28,7 @@ def long_past(folder: Path, seed: int, jobs: int = 250) -> Path:
     store, cluster_id = open_store(folder)
     chance = random.Random(seed)
     for number, (report, times) in enumerate(reports(chance)):
-        if number % 40 == 0:
+        if number % 25 == 0:
             store.roll_up(cluster_id, 0)
         if times is None:
             store.store_failure(cluster_id, PollTimes(report.taken_at, 1.0), "silent", "nothing answers")
@@ -44,7 +44,10 @@ def long_past(folder: Path, seed: int, jobs: int = 250) -> Path:
 def reports(chance: random.Random) -> Iterator[tuple[Report, PollTimes | None]]:
     """Polls in bursts; None for one that failed. Some jobs end between them, one lives all along."""
     always = as_running(a_job(1, user="old", submitted_at=BEGAN), BEGAN + 60)
-    array = [as_running(a_job(9, id=f"9[{n}].pbs01", array_id="9[].pbs01", user="a"), BEGAN + n) for n in (1, 2)]
+    array = [
+        as_running(a_job(9, id=f"9[{n}].pbs01", array_id="9[].pbs01", user="a", submitted_at=BEGAN), BEGAN + n)
+        for n in (1, 2)
+    ]
     number, moment, mine = 10, BEGAN + 3600, list[Job]()
     while moment < T0:
         for _ in range(chance.randrange(3, 12)):

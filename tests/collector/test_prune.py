@@ -36,7 +36,7 @@ from webstat.data.queries.engine import open_store
 from webstat.data.queries.history import load_months, load_tail
 
 KEEP_ALL = RetentionSettings(spans_days=0, hours_days=0, days_days=0, polls_days=0, columns_days=0)
-ALL = RetentionSettings(spans_days=90, hours_days=40, days_days=200, polls_days=30, columns_days=150)
+ALL = RetentionSettings(spans_days=90, hours_days=40, days_days=110, polls_days=30, columns_days=100)
 
 
 Copy = Callable[[int, Path], Path]
@@ -105,7 +105,7 @@ def test_what_is_kept_is_all_there(store: Store, level: str) -> None:
 def test_what_is_counted_is_the_same_after_each_step(
     copy_past: Copy, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "JOBS_AT_ONCE", 17)
+    monkeypatch.setattr(pruning, "JOBS_AT_ONCE", 9)
     store = opened(copy_past(seed, tmp_path / "store.sqlite"))
 
     engine = open_store(str(store.engine.url))
@@ -131,7 +131,7 @@ def test_what_is_counted_is_the_same_after_each_step(
 
 def test_months_that_are_behind_stay(store: Store) -> None:
     limits = limits_of(RetentionSettings(spans_days=60), T0)
-    month = month_of(BEGAN + 70 * DAY)
+    month = month_of(BEGAN + 40 * DAY)
     with store.engine.begin() as connection:
         connection.execute(
             update(schema.history_month).where(schema.history_month.c.month == month).values(packed_until=month + 1)

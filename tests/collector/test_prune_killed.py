@@ -24,7 +24,7 @@ from collector import buckets, prune, rollup_command
 from collector.__main__ import main
 prune.JOBS_AT_ONCE, prune.ROWS_AT_ONCE = 10, 50
 rollup_command.HOURS_AT_ONCE = 48
-buckets.BATCH_SECONDS = 86400
+buckets.BATCH_SECONDS = 2 * 86400
 main(sys.argv[1:])
 """
 NOT_VERSIONS = {"history_month": {"version"}}
@@ -64,9 +64,9 @@ def test_killed_anywhere_it_goes_on(copy_past: Copy, tmp_path: Path, words: list
     undisturbed, killed = prepare(tmp_path / "undisturbed", copy_past), prepare(tmp_path / "killed", copy_past)
     finish(undisturbed, words)
     chance, what = random.Random(5), words[0]
-    most = left(killed, what) if what == "prune" else 24 * 240
+    most = left(killed, what) if what == "prune" else 24 * 150
     least = left(undisturbed, what)
-    steps = sorted((chance.uniform(least + 0.05 * (most - least), most) for _ in range(4)), reverse=True)
+    steps = sorted((chance.uniform(least + 0.05 * (most - least), most) for _ in range(3)), reverse=True)
     for number, target in enumerate(steps):
         process = start(killed, words if number == 0 else words[:1])
         marked = what == "prune" or number > 0

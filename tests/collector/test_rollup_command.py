@@ -32,7 +32,7 @@ def test_made_again_they_are_the_same(copy_past: Copy, tmp_path: Path, seed: int
     for _ in range(2):
         mark_all(store, 1)
         hours, months = work_off(store, 1)
-        assert (hours > 24 * 230, months > 7) == (True, True)
+        assert (hours > 24 * 145, months > 4) == (True, True)
         assert everything(store.engine, but=NOT_VERSIONS) == before
     assert work_off(store, 1) == (1, 0), "but for the hour that goes on nothing is left"
     store.close()
