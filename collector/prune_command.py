@@ -88,11 +88,12 @@ def _why(one: Doomed, retention: RetentionSettings) -> str:
 
 
 def _behind(jobs: Doomed, limits: Limits) -> str:
+    if not jobs.before:
+        return f"no job goes: none ended before {_day(limits.spans)}, or their months are not summed and packed yet"
     return (
-        f"of the jobs that ended before {_day(limits.spans)}, all stay"
-        if not jobs.before
-        else f"jobs that ended from {_day(jobs.before)} on stay, though their limit is {_day(limits.spans)}"
-    ) + ": none, or not summed and packed yet"
+        f"jobs that ended from {_day(jobs.before)} on stay, though the limit is {_day(limits.spans)}: "
+        "their months are not summed and packed yet, or no report is of a later one"
+    )
 
 
 def _day(second: int) -> str:

@@ -20,7 +20,10 @@ from agent.states import JobState
 from agent.wire import to_wire
 from collector import prune as pruning
 from collector import schema, service
+from collector.enter import Entered
 from collector.history import unpacked_months
+from collector.import_command import _close
+from collector.imports import Summary
 from collector.lives import month_after, month_of
 from collector.prune import doomed
 from collector.retention import Limits, limits_of
@@ -201,6 +204,13 @@ def test_logs_of_pruned_months_are_passed_over_and_counted(store: Store, tmp_pat
         assert row["jobs"] - months[row["month"]] == (2 if row["month"] == since else 0)
     assert after["known_span"][0]["since"] == before["known_span"][0]["since"]
     assert after["dirty_hour"] == [{"cluster_id": 1, "bucket": T0}]
+
+
+def test_a_summary_says_how_many_were_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    for pruned, said in ((1234, True), (0, False)):
+        _close(Summary(jobs=Entered(pruned=pruned)), 1.0)
+        words = "1,234 jobs older than what is kept ([retention] spans_days) were passed over"
+        assert (words in capsys.readouterr().out) == said
 
 
 def test_a_day_whose_hours_were_pruned_is_summed_whole(store: Store, tmp_path: Path) -> None:

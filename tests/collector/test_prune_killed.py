@@ -72,6 +72,7 @@ def test_killed_anywhere_it_goes_on(copy_past: Copy, tmp_path: Path, words: list
         marked = what == "prune" or number > 0
         while process.poll() is None and not (marked and left(killed, what) <= target):
             marked = marked or left(killed, what) > 1000
+            time.sleep(0.004)
         process.send_signal(signal.SIGKILL)
         _, errors = process.communicate()
         assert process.returncode == -signal.SIGKILL, errors.decode()
