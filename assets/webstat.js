@@ -166,10 +166,27 @@
       if (change["xaxis.autorange"]) ws.address.set({ zoom: null });
       const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
       if (!from || !to) return;
+      if (chart.layout.meta.words === "from-to") {
+        ws.address.set({ from: from.slice(0, 16).replace(" ", "T"), to: to.slice(0, 16).replace(" ", "T"), range: null, step: null });
+        return;
+      }
       // Plotly leaves out what is zero at the end: "2026-11-24", "2026-11-24 03:00".
       const whole = (local) => (local.length > 10 ? local : local + " 00:00").replace(" ", "T") + "Z";
       const seconds = (local) => Math.round(Date.parse(whole(local)) / 1000 - chart.layout.meta.offset);
       ws.address.set({ zoom: seconds(from) + "-" + seconds(to) });
+    },
+
+    /* A click on a chart whose meta names addresses leads to the jobs behind the bucket. */
+    clicked() {
+      const { triggered } = window.dash_clientside.callback_context;
+      const point = triggered.length === 1 && triggered[0].value && triggered[0].value.points[0];
+      if (!point) return;
+      const graph = document.getElementById(triggered[0].prop_id.replace(/\.clickData$/, ""));
+      const chart = graph && graph.querySelector(".js-plotly-plot");
+      const meta = chart && chart.layout.meta;
+      if (!meta || !meta.jobs) return;
+      const place = Math.min(point.pointNumber, meta.edges.length - 2);
+      ws.address.go(`${meta.jobs}&from=${meta.edges[place]}&to=${meta.edges[place + 1]}`.replace("?&", "?"));
     },
 
     async refresh(clicks, path, drawn) {

@@ -1,8 +1,8 @@
 """Ended jobs by columns: packs a month's jobs, the spans of irregular ones, and sums for questions over years.
 
 What history is counted from: a month of 17,000 jobs is a quarter of a megabyte and is read in a few milliseconds. The
-tables stay the truth of all that ended at `packed_until` or later. What the columns hold is decided in lives.py and sums.py, how
-they lie in bytes in columns.py; webstat counts.
+tables stay the truth of all that ended at `packed_until` or later. What the columns hold is decided in lives.py and
+sums.py, how they lie in bytes in columns.py; webstat counts.
 """
 
 from __future__ import annotations
@@ -34,13 +34,17 @@ REPACK_SECONDS = 3600
 
 
 def unpack(connection: Connection, cluster_id: int, ends: Iterable[int]) -> None:
-    """Say that of jobs that ended at one of `ends`, or later in its month, the columns no longer tell the truth."""
+    """Say that of jobs that ended at one of `ends`, or later in its month, the columns no longer tell the truth.
+
+    Sums cannot be cut at a second: those of the month go until it is packed again.
+    """
     first: dict[int, int] = {}
     for ended_at in ends:
         month = month_of(ended_at)
         first[month] = min(ended_at, first.get(month, ended_at))
+    c = history_column.c
     for month, ended_at in first.items():
-        connection.execute(
+        changed = connection.execute(
             update(history_month)
             .where(
                 history_month.c.cluster_id == cluster_id,
@@ -50,6 +54,10 @@ def unpack(connection: Connection, cluster_id: int, ends: Iterable[int]) -> None
             )
             .values(packed_until=ended_at)
         )
+        if changed.rowcount:
+            connection.execute(
+                delete(history_column).where(c.cluster_id == cluster_id, c.month == month, c.kind == SUMS)
+            )
 
 
 def unpacked_months(engine: Engine, cluster_id: int, known_until: int) -> list[int]:

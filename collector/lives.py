@@ -210,9 +210,13 @@ def spread(
     # As if each filled all buckets from its first to its last, less what it does not fill of these two.
     whole = np.bincount(rows * (buckets + 1) + first, weights=weights, minlength=size * (buckets + 1))
     whole -= np.bincount(rows * (buckets + 1) + last + 1, weights=weights, minlength=size * (buckets + 1))
-    filled = whole.reshape(size, buckets + 1)[:, :-1].cumsum(axis=1).astype(np.float64) * np.diff(edges)
-    filled -= np.bincount(place + first, weights=(since - edges[first]) * factor, minlength=length).reshape(size, -1)
-    filled -= np.bincount(place + last, weights=(edges[last + 1] - until) * factor, minlength=length).reshape(size, -1)
+    filled = whole.reshape(size, buckets + 1)[:, :-1].cumsum(axis=1) * np.diff(edges).astype(np.float64)
+    filled -= np.bincount(place + first, weights=(since - edges[first]) * factor, minlength=length).reshape(
+        size, buckets
+    )
+    filled -= np.bincount(place + last, weights=(edges[last + 1] - until) * factor, minlength=length).reshape(
+        size, buckets
+    )
     return filled
 
 

@@ -22,7 +22,10 @@ SUMMED = (
 
 
 def sums(jobs: Columns, spans: Columns, month: int) -> Columns:
-    """pack_columns() of a month -> SUM_KEYS and SUMMED: what jobs of one kind did in each month until their end."""
+    """pack_columns() of a month -> SUM_KEYS and SUMMED: what jobs of one kind did in each month until that one.
+
+    The jobs may have ended before it, not after it.
+    """
     last = int(month_number(np.array([month]))[0])
     rows = [_usage(jobs, runs(jobs, spans), month, last, ("core_seconds", "gpu_seconds", "run_seconds"))]
     rows.append(_usage(jobs, waits(jobs, spans), month, last, ("queued_core_seconds", "", "queued_seconds")))
@@ -33,7 +36,7 @@ def sums(jobs: Columns, spans: Columns, month: int) -> Columns:
     rows.append(_moments(jobs, everyone, month_number(submitted + month), last, {"submitted": one}))
     started = {"started": one, "start_wait_seconds": jobs["wait"]}
     rows.append(_moments(jobs, begun, month_number((jobs["ended"] - jobs["ran"])[begun] + month), last, started))
-    rows.append(_moments(jobs, everyone, np.full(len(everyone), last), last, ended_values(jobs)))
+    rows.append(_moments(jobs, everyone, month_number(jobs["ended"] + month), last, ended_values(jobs)))
     return _added(rows)
 
 

@@ -34,12 +34,12 @@ def jobs_page(**filters: str) -> str:
     """The table of jobs, filtered: q words, state a list divided by commas, and one cluster, queue, user, group,
     account, reason.
     """
-    words = {name: value if name in ("q", "state") else _item(value) for name, value in filters.items()}
+    words = {name: value if name in ("q", "state") else item(value) for name, value in filters.items()}
     return "/jobs" + (f"?{urlencode(words)}" if words else "")
 
 
-def _item(name: str) -> str:
-    """A name as the only item of a list divided by commas."""
+def item(name: str) -> str:
+    """A name as one item of a list divided by commas."""
     return name.replace("%", "%25").replace(",", "%2C")
 
 

@@ -82,3 +82,30 @@ class Memory:
         with self._lock:
             if self._results.get(key) is future:
                 del self._results[key]
+
+
+class Weighed:
+    """A thread-safe memory of results up to a number of bytes, oldest use first out."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._results: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+
+    def get(self, key: Hashable) -> Any | None:
+        """What is kept for `key`, or None."""
+        with self._lock:
+            if key not in self._results:
+                return None
+            self._results.move_to_end(key)
+            return self._results[key][0]
+
+    def put(self, key: Hashable, result: Any, size: int) -> None:
+        """Keep a result of `size` bytes."""
+        with self._lock:
+            _, before = self._results.pop(key, (None, 0))
+            self._results[key] = (result, size)
+            self._bytes += size - before
+            while self._bytes > self._most and self._results:
+                self._bytes -= self._results.popitem(last=False)[1][1]

@@ -56,6 +56,7 @@ OWN_SCRIPTS = (
     "nodemap-looks.js",
     "nodemap-table.js",
     "nodemap.js",
+    "history.js",
     "live.js",
 )
 """In the order in which they are run."""
@@ -252,6 +253,9 @@ def _register_browser_side(app: Dash) -> None:
     )
     app.clientside_callback(
         ClientsideFunction("webstat", "zoomed"), Input({CHART: ALL}, "relayoutData"), prevent_initial_call=True
+    )
+    app.clientside_callback(
+        ClientsideFunction("webstat", "clicked"), Input({CHART: ALL}, "clickData"), prevent_initial_call=True
     )
     app.clientside_callback(
         ClientsideFunction("webstat", "drawn"), Output(ids.PAGE, "data-drawn"), Input(ids.DRAWN, "data")

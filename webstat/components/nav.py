@@ -11,7 +11,7 @@ from webstat.format import duration, zone_words
 from webstat.health import Cluster
 from webstat.view import View
 
-OVERVIEW, FREE, CLUSTERS, JOBS, HEALTH = "overview", "free", "clusters", "jobs", "health"
+OVERVIEW, FREE, CLUSTERS, JOBS, HISTORY, HEALTH = "overview", "free", "clusters", "jobs", "history", "health"
 """Names of the menu's entries; the page says which one it belongs to."""
 
 
@@ -22,6 +22,7 @@ def bar(view: View, entry: str) -> list[Part]:
         link_to("Free now", "/free", entry == FREE),
         _clusters(view, entry == CLUSTERS),
         link_to("Jobs", "/jobs", entry == JOBS),
+        link_to("History", "/history", entry == HISTORY),
         link_to("Health", "/health", entry == HEALTH),
     ]
     return [html.Div(entries, className="d-none d-md-flex")]
@@ -86,6 +87,7 @@ def tabs(view: View, entry: str) -> list[Part]:
         ("square", "Free now", "/free", FREE),
         ("hdd-stack", clusters, f"/cluster/{view.clusters[0].name}", CLUSTERS),
         ("list-task", "Jobs", "/jobs", JOBS),
+        ("graph-up", "History", "/history", HISTORY),
         ("activity", "Health", "/health", HEALTH),
     ]
     return [

@@ -16,6 +16,7 @@ from collector.settings import Settings
 from webstat import identity
 from webstat.cache import Memory
 from webstat.data import frames, usage
+from webstat.data.explore.explorer import Explorer
 from webstat.data.queries import engine, now, past
 from webstat.errors import StoreEmpty
 from webstat.format import DAY, HOUR, WEEK
@@ -31,9 +32,11 @@ class Source:
         self.settings = settings
         self._engine = engine.open_store(settings.store.url)
         self._memory = memory or Memory()
+        self.explorer = Explorer(self.ask)
 
     def close(self) -> None:
         """Give back the store's connections."""
+        self.explorer.close()
         self._engine.dispose()
 
     def remember(self, key: tuple[object, ...], make: Callable[[], T]) -> T:

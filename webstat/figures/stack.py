@@ -97,7 +97,7 @@ def usage_figure(
             if not (series.iloc[start:stop] > 0).any():
                 continue
             fill = colour(shade, theme)
-            look: dict[str, Any] = {"fillcolor": fill, **_pattern(shade, fill, t["surface"])}
+            look: dict[str, Any] = {"fillcolor": fill, **pattern(shade, fill, t["surface"])}
             data.append(
                 line(
                     series,
@@ -139,7 +139,7 @@ def usage_figure(
     return {"data": data, "layout": layout}
 
 
-def _pattern(shade: Shade, fill: str, ground: str) -> dict[str, Any]:
+def pattern(shade: Shade, fill: str, ground: str) -> dict[str, Any]:
     """The textures of the style sheet's .tx and .td."""
     if shade.texture == STRIPED:
         return {"fillpattern": {"shape": "/", "fgcolor": fill, "bgcolor": ground, "size": 6, "solidity": 0.5}}

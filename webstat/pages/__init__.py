@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from webstat.components import nav
 from webstat.format import shorten
-from webstat.pages import cluster, free, health, job, jobs, node, overview, people
+from webstat.pages import cluster, free, health, history, job, jobs, node, overview, people
 from webstat.view import View
 
 CLUSTER = "cluster"
@@ -56,6 +56,7 @@ PAGES = (
     Page("/node/<cluster>/<node>", "<node>", nav.CLUSTERS, node.layout),
     Page("/user/<user>", "<user>", nav.JOBS, people.user_layout, personal=True),
     Page("/group/<group>", "<group>", nav.JOBS, people.group_layout),
+    Page("/history", "History", nav.HISTORY, history.layout),
     Page("/health", "Health", nav.HEALTH, health.layout),
 )
 

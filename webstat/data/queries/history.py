@@ -158,6 +158,13 @@ def load_extent(engine: Engine, cluster_ids: Collection[int]) -> tuple[int, int]
     return None if first is None else (first, last)
 
 
+def load_ends(engine: Engine, cluster_ids: Collection[int]) -> dict[int, int]:
+    """Cluster id -> last second of which its jobs are known, from reports and imports; of those of which anything is."""
+    k = schema.known_span.c
+    query = select(k.cluster_id, func.max(k.until)).where(k.cluster_id.in_(cluster_ids)).group_by(k.cluster_id)
+    return {cluster_id: int(until) for cluster_id, until in read_rows(engine, query)}
+
+
 def load_texts(engine: Engine, ids: Collection[int]) -> dict[int, str]:
     """The words of these ids."""
     w = schema.word.c

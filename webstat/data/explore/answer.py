@@ -1,0 +1,215 @@
+"""Answers: what was measured, by bucket and key, with totals, the period before, and what of it is not known.
+
+Counting is explorer.py's and below; what a metric is made of, metrics.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from collector.columns import Numbers
+from collector.lives import spread
+from webstat.data.explore.buckets import month_edges
+from webstat.data.explore.cut import Cut
+from webstat.data.explore.explorer import EVERYTHING, Asked, Counter, Explorer
+from webstat.data.explore.metrics import HOUR, METRICS, Measured, Metric, divided
+from webstat.data.explore.quantiles import QUANTILES
+
+ENOUGH_KNOWN = 0.9
+"""How much of the period before must be known for a comparison to mean anything."""
+
+SHORTEST_GAP = 900
+"""Seconds; reports closer to each other belong together."""
+
+_TABLE = ("core_seconds", "ended", "exited", "failed", "cpu_used", "cpu_core_seconds", "started", "submitted")
+"""Measures of which the table and the numbers above it are made, beside the metric's own."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch of which the jobs of a cluster are not known."""
+
+    cluster: str
+    since: int
+    until: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was asked, and what came.
+
+    `totals` has a row a key, most first: key int64, name, word (as in addresses) str, value, before (the metric over the
+    range and the one before; NaN where not told), share, core_hours, submitted, started, ended, failed, wait_half,
+    wait_most, cpu_efficiency float64. `series` has the metric by bucket, a row as of totals; `whole` that of everything,
+    `former` that of the period before, where it is compared. `all` and `all_before` are over everything: value,
+    core_hours, usable_hours, utilisation, submitted, started, ended, failed, failed_share, wait_50, wait_75, wait_90,
+    wait_95, waited (jobs that these rest on), slowdown, cpu_efficiency.
+    """
+
+    asked: Asked
+    metric: Metric
+    totals: pd.DataFrame
+    series: Numbers
+    whole: Numbers
+    former: Numbers | None
+    usable: Numbers
+    """Usable core-hours by bucket; NaN where not known."""
+    all: dict[str, float]
+    all_before: dict[str, float] | None
+    lines: Numbers | None
+    """Of waits and slowdowns: the QUANTILES of everything, of shape (QUANTILES, buckets)."""
+    gaps: tuple[Gap, ...]
+    known: Numbers
+    """How much of each bucket is known, 0 to 1, over its clusters. Where it is 0, series and whole are NaN."""
+    known_before: float
+    """The same of the period before; 0 where it is not compared. Below ENOUGH_KNOWN nothing of that period is told."""
+
+    @property
+    def edges(self) -> Numbers:
+        """Of the buckets."""
+        return self.asked.edges
+
+
+def answer(explorer: Explorer, asked: Asked) -> Answer:
+    """Answer a question: the chart, its table, and the numbers above it."""
+    question, metric, edges = asked.question, METRICS[asked.question.metric], asked.edges
+    wide = asked.before if question.compare else edges[[0, -1]]
+    names = tuple(dict.fromkeys((*metric.measures, *_TABLE)))
+    counter = explorer.counter(asked, int(wide[0]), int(wide[-1]), names, (question.by,))
+    cut = counter.cut(question.by, int(wide[0]), int(wide[-1]), names)
+    totals = counter.measured(cut, wide, names)
+    usable, wide_usable = (explorer.capacity(asked, some)["usable"].to_numpy() for some in (edges, wide))
+    series, whole, lines = _series(counter, metric, cut, edges, usable)
+    value = _series(counter, metric, cut, wide, wide_usable, totals)[0]
+    waits = counter.distributed(cut, wide, "wait", (0.5, 0.9))[0]
+    frame = _totals(explorer, asked, metric, cut, totals, value, waits)
+    overall = _overall(counter, metric, wide, totals, wide_usable)
+    known = known_share(explorer, asked, edges)
+    before = float(known_share(explorer, asked, wide[:2])[0]) if question.compare else 0.0
+    compared = before >= ENOUGH_KNOWN
+    if not compared:
+        frame["before"] = np.nan
+    return Answer(
+        asked,
+        metric,
+        frame.drop(columns="row"),
+        np.where(known > 0, series[frame["row"].to_numpy()], np.nan),
+        np.where(known > 0, whole, np.nan),
+        _former(explorer, counter, metric) if compared else None,
+        np.where(usable > 0, usable / HOUR, np.nan),
+        overall[-1],
+        overall[0] if compared else None,
+        None if lines is None else np.where(known > 0, lines, np.nan),
+        gaps(explorer, asked),
+        known,
+        before,
+    )
+
+
+def _series(
+    counter: Counter, metric: Metric, cut: Cut, edges: Numbers, usable: Numbers, measured: Measured | None = None
+) -> tuple[Numbers, Numbers, Numbers | None]:
+    """The metric by key and bucket, that of everything by bucket, and the quantiles of what is distributed."""
+    if metric.value is None:
+        assert metric.distributed is not None
+        lines = counter.distributed(EVERYTHING, edges, metric.distributed, QUANTILES)[0][0].T
+        series = counter.distributed(cut, edges, metric.distributed, (0.5,))[0][:, :, 0]
+        return series, lines[0], lines
+    if measured is None:
+        measured = counter.measured(cut, edges, metric.measures)
+    together = {name: numbers.sum(axis=0, keepdims=True) for name, numbers in measured.items()}
+    if "core_seconds" in together:  # where offline nodes still worked off jobs, what was in use was usable
+        usable = np.where(usable > 0, np.maximum(usable, together["core_seconds"][0]), usable)
+    seconds = np.diff(edges)
+    return metric.value(measured, seconds, usable), metric.value(together, seconds, usable)[0], None
+
+
+def _former(explorer: Explorer, counter: Counter, metric: Metric) -> Numbers:
+    """The metric of everything in the period before, bucket by bucket."""
+    asked = counter.asked
+    start = int(asked.before[0])
+    edges = asked.edges - (asked.since - start) if asked.exact else month_edges(start, asked.since)
+    usable = explorer.capacity(asked, edges)["usable"].to_numpy()
+    return np.where(
+        known_share(explorer, asked, edges) > 0, _series(counter, metric, EVERYTHING, edges, usable)[1], np.nan
+    )
+
+
+def _totals(
+    explorer: Explorer, asked: Asked, metric: Metric, cut: Cut, totals: Measured, value: Numbers, waits: Numbers
+) -> pd.DataFrame:
+    """Answer.totals, with each one's `row` of the cut; of keys with anything in the range itself."""
+    last = {name: numbers[:, -1] for name, numbers in totals.items()}
+    active = np.flatnonzero(
+        (last["core_seconds"] > 0) | (last["submitted"] > 0) | (last["ended"] > 0) | (value[:, -1] > 0)
+    )
+    keys, by = [cut.keys[row] for row in active], asked.question.by
+    now = value[active, -1]
+    frame = pd.DataFrame(
+        {
+            "row": active,
+            "key": np.array(keys, dtype=np.int64),
+            "name": pd.Series(explorer.names(asked, by, keys), dtype="str"),
+            "word": pd.Series(explorer.words(asked, by, keys), dtype="str"),
+            "value": now,
+            "before": value[active, 0] if value.shape[1] > 1 else np.full(len(active), np.nan),
+            "share": divided(now, np.nansum(now)) if metric.additive else np.full(len(active), np.nan),
+            "core_hours": last["core_seconds"][active] / HOUR,
+            **{name: last[name][active] for name in ("submitted", "started", "ended", "failed")},
+            "wait_half": waits[active, -1, 0],
+            "wait_most": waits[active, -1, 1],
+            "cpu_efficiency": divided(last["cpu_used"], last["cpu_core_seconds"])[active],
+        }
+    )
+    return frame.sort_values(["value", "name"], ascending=[False, True], ignore_index=True, na_position="last")
+
+
+def _overall(
+    counter: Counter, metric: Metric, wide: Numbers, totals: Measured, usable: Numbers
+) -> list[dict[str, float]]:
+    """Answer.all of each of the periods."""
+    sums = {name: numbers.sum(axis=0, keepdims=True) for name, numbers in totals.items()}
+    waits, counts = counter.distributed(EVERYTHING, wide, "wait", QUANTILES)
+    slowdown = counter.distributed(EVERYTHING, wide, "slowdown", (0.5,))[0]
+    value = _series(counter, metric, EVERYTHING, wide, usable, sums)[1]
+    capacity = np.where(usable > 0, np.maximum(usable, sums["core_seconds"][0]), 0)
+    columns = {
+        "value": value,
+        "core_hours": sums["core_seconds"][0] / HOUR,
+        "usable_hours": np.where(usable > 0, usable / HOUR, np.nan),
+        "utilisation": divided(sums["core_seconds"][0], capacity),
+        **{name: sums[name][0] for name in ("submitted", "started", "ended", "failed")},
+        "failed_share": divided(sums["failed"], sums["exited"])[0],
+        **{f"wait_{round(share * 100)}": waits[0, :, number] for number, share in enumerate(QUANTILES)},
+        "waited": counts[0],
+        "slowdown": slowdown[0, :, 0],
+        "cpu_efficiency": divided(sums["cpu_used"], sums["cpu_core_seconds"])[0],
+    }
+    return [{name: float(numbers[place]) for name, numbers in columns.items()} for place in range(len(wide) - 1)]
+
+
+def known_share(explorer: Explorer, asked: Asked, edges: Numbers) -> Numbers:
+    """How much of each bucket is known, over the clusters."""
+    frame = explorer.stretches(asked, int(edges[0]), int(edges[-1]))
+    rows = np.zeros(len(frame), dtype=np.int64)
+    seconds = spread(rows, frame["since"].to_numpy(), frame["until"].to_numpy(), None, edges, 1)[0]
+    return seconds / np.diff(edges) / max(1, len(asked.known))
+
+
+def gaps(explorer: Explorer, asked: Asked) -> tuple[Gap, ...]:
+    """The stretches of the range of which jobs are not known, cluster by cluster."""
+    frame = explorer.stretches(asked, asked.since, asked.until)
+    found = []
+    for cluster in asked.clusters:
+        mine = frame[frame["cluster_id"] == cluster.id]
+        edges: Sequence[int] = [asked.since, *mine[["since", "until"]].to_numpy().ravel().tolist(), asked.until]
+        found += [
+            Gap(cluster.title, int(start), int(end))
+            for start, end in zip(edges[::2], edges[1::2], strict=True)
+            if end - start >= SHORTEST_GAP
+        ]
+    return tuple(found)

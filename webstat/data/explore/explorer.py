@@ -1,0 +1,248 @@
+"""Asks the store what a question needs: which clusters, jobs and keys, exactly or from sums over months.
+
+What is made of the counts is answer.py's and its neighbours'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Row
+
+from collector.columns import Numbers
+from collector.lives import Columns, spread
+from webstat.data.explore import buckets, quantiles
+from webstat.data.explore.count import columns_for, measures, monthly, narrowed
+from webstat.data.explore.cut import CLASSES, COLUMNS, WORDS, Cut, Product, cut_of
+from webstat.data.explore.gather import Gatherer
+from webstat.data.explore.metrics import Measured
+from webstat.data.explore.question import Question
+from webstat.data.explore.shapes import Known, Lives
+from webstat.data.queries import history
+from webstat.health import Cluster
+
+MOST_EXACT = 1_500_000
+"""Where a range has more jobs to look at, it is answered from sums over months."""
+
+MOST_HOURS = 100 * buckets.DAY
+"""Up to which length capacity is taken by hours; beyond it by days."""
+
+NONE = "–"
+"""The word for no group, or no account."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with what of the store it is about.
+
+    `edges` are those of its buckets, within what is known; `wide` those of the period before and its own. `months` are
+    the packed ones; `exact` is whether jobs are counted one by one.
+    """
+
+    question: Question
+    clusters: tuple[Cluster, ...]
+    known: tuple[Known, ...]
+    months: tuple[Row[Any], ...]
+    keys: dict[str, tuple[int, ...]]
+    edges: Numbers
+    exact: bool
+
+    @property
+    def since(self) -> int:
+        """First second of the first bucket."""
+        return int(self.edges[0])
+
+    @property
+    def until(self) -> int:
+        """Where the last bucket ends."""
+        return int(self.edges[-1])
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone that the buckets begin by."""
+        return self.question.zone if self.exact else UTC
+
+    @property
+    def before(self) -> Numbers:
+        """Edges of the period of the same length before, and of the own one; as many months where those are counted."""
+        start = 2 * self.since - self.until if self.exact else buckets.months_before(self.since, len(self.edges) - 1)
+        return np.array([start, self.since, self.until], dtype=np.int64)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Ids of the clusters."""
+        return tuple(cluster.id for cluster in self.known)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What is asked, and what the answer rests on: of the same key, the same answer."""
+        q = self.question
+        return (
+            *(q.metric, q.by, q.filters, q.compare, str(q.zone), self.edges.tobytes()),
+            tuple((cluster.id, cluster.report, min(cluster.until, self.until)) for cluster in self.known),
+            tuple((row.cluster_id, row.month, row.version, row.packed_until) for row in self.months),
+        )
+
+
+EVERYTHING = cut_of(None)
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Counts for one question: from the lives of its jobs or, where these are too many, from sums over months."""
+
+    gatherer: Gatherer
+    asked: Asked
+    lives: Lives | None
+
+    def cut(self, by: str | None, since: int, until: int, names: Collection[str]) -> Cut:
+        """The cut by all keys that occur in [since, until)."""
+        if by is None:
+            return EVERYTHING
+        if self.lives is not None:
+            return cut_of(by, self.lives.jobs[COLUMNS[by]], *([self.lives.spans["queue"]] if by == "queue" else []))
+        return cut_of(by, self._sums(since, until, names)[COLUMNS[by]])
+
+    def measured(self, cut: Cut, edges: Numbers, names: Collection[str]) -> Measured:
+        """Measures by row of the cut and bucket; `edges` are those of UTC months where months are counted."""
+        if self.lives is not None:
+            return measures(self.lives, cut, edges, names, self.asked.keys)
+        months = buckets.month_edges(int(edges[0]), int(edges[-1]))
+        counted = monthly(self._sums(int(edges[0]), int(edges[-1]), names), cut, months, names, self.asked.keys)
+        places = np.searchsorted(months, edges[:-1])
+        return {name: np.add.reduceat(numbers, places, axis=1) for name, numbers in counted.items()}
+
+    def distributed(
+        self, cut: Cut | Product, edges: Numbers, what: str, shares: Sequence[float]
+    ) -> tuple[Numbers, Numbers]:
+        """Quantiles of `wait` (of jobs that started) or `slowdown` (of jobs that ended), of shape (rows, buckets, shares),
+        and how many jobs they rest on.
+        """
+        shape = (cut.size, len(edges) - 1)
+        if self.lives is not None:
+            some, at, values = quantiles.values(self.lives.jobs, what, self.asked.keys)
+            inside = np.flatnonzero((at >= edges[0]) & (at < edges[-1]))
+            rows = cut.of_jobs(self.lives.jobs)[some[inside]] * shape[1]
+            rows += np.searchsorted(edges, at[inside], side="right") - 1
+            found, counts = quantiles.exact(rows, values[inside], shape[0] * shape[1], shares)
+        else:
+            columns = {*quantiles.CLASSES[what], *cut.columns, *(COLUMNS[by] for by in self.asked.keys)} - {"cluster"}
+            since, until = int(edges[0]), int(edges[-1])
+            ended = self.gatherer.ended(self.asked.known, self.asked.months, since, until, columns)
+            found, counts = quantiles.classed(ended, what, cut, edges, self.asked.keys).quantiles(shares)
+        return found.reshape(*shape, len(shares)), counts.reshape(shape)
+
+    def _sums(self, since: int, until: int, names: Collection[str]) -> Columns:
+        return self.gatherer.sums(self.asked.known, self.asked.months, since, until, tuple(names))
+
+
+class Explorer:
+    """Answers questions about history from one store; one for all threads. `ask` is Source.ask."""
+
+    def __init__(self, ask: Callable[..., Any]) -> None:
+        self._ask = ask
+        self._gatherer = Gatherer(ask)
+        self._texts: dict[int, str] = {0: NONE}
+
+    def close(self) -> None:
+        """End its threads."""
+        self._gatherer.close()
+
+    def extent(self, clusters: Collection[Cluster]) -> tuple[int, int] | None:
+        """First and last second of which anything is known."""
+        found = self._ask(history.load_extent, tuple(c.id for c in clusters if c.id is not None))
+        return found if found is None else (int(found[0]), int(found[1]))
+
+    def asked(self, question: Question, clusters: Sequence[Cluster]) -> Asked:
+        """What a question is about. Clusters that the store does not know are left out."""
+        names = question.kept("cluster")
+        chosen = tuple(c for c in clusters if c.id is not None and (not names or c.name in names))
+        imported = self._ask(history.load_ends, tuple(c.id for c in chosen if c.id is not None))
+        known = tuple(
+            Known(c.id, c.report, max(int(c.taken_at or 0), imported.get(c.id, 0))) for c in chosen if c.id is not None
+        )
+        months = tuple(self._gatherer.months(known))
+        last = max((cluster.until for cluster in known), default=question.until)
+        until = min(question.until, last) if last > question.since else question.until
+        first = 2 * question.since - until if question.compare else question.since
+        exact = self._gatherer.jobs_within(months, first, until) <= MOST_EXACT
+        if exact:
+            edges = buckets.edges(question.since, until, question.step, question.zone)
+        else:
+            edges = buckets.month_edges(question.since, until)
+            edges[-1] = max(min(int(edges[-1]), last), int(edges[-2]) + 1)
+        keys = {by: self._keys(by, words) for by, words in question.filters if by != "cluster"}
+        return Asked(question, chosen, known, months, keys, edges, exact)
+
+    def counter(
+        self, asked: Asked, since: int, until: int, names: Collection[str], cuts: Collection[str | None]
+    ) -> Counter:
+        """What counts the measures named, waits and slowdowns within [since, until), by these cuts."""
+        if not asked.exact:
+            return Counter(self._gatherer, asked, None)
+        wanted = {column for by in (None, *cuts) for column in columns_for(names, by, asked.keys)}
+        wanted |= {*quantiles.COLUMNS["wait"], *quantiles.COLUMNS["slowdown"]}
+        lives = self._gatherer.lives(asked.known, asked.months, since, until, wanted)
+        return Counter(self._gatherer, asked, narrowed(lives, asked.keys))
+
+    def capacity(self, asked: Asked, edges: Numbers) -> pd.DataFrame:
+        """Capacity by bucket: installed, usable, gpus (core and GPU seconds), nodes, nodes_offline, nodes_down (node seconds)."""
+        since, until = int(edges[0]), int(edges[-1])
+        by_day = until - since > MOST_HOURS
+        frame = self._ask(history.load_capacity, asked.ids, since, until, by_day)
+        starts = frame["bucket"].to_numpy()
+        size = buckets.DAY if by_day else buckets.HOUR
+        last = max((cluster.until for cluster in asked.known), default=until)
+        ends = np.maximum(np.minimum(starts + size, last), starts + 1)
+        rates = frame[frame.columns[1:]].to_numpy(dtype=np.float64) / size
+        if len(rates) > 1 and starts[-1] + size > last:
+            rates[-1] = rates[-2]  # what goes on is summed now and then only: its nodes are those of the hour before
+        rows = np.zeros(len(starts), dtype=np.int64)
+        return pd.DataFrame(
+            {
+                name: spread(rows, starts, ends, rates[:, place], edges, 1)[0]
+                for place, name in enumerate(frame.columns[1:])
+            }
+        )
+
+    def stretches(self, asked: Asked, since: int, until: int) -> pd.DataFrame:
+        """load_known() of the clusters."""
+        frame: pd.DataFrame = self._ask(history.load_known, asked.ids, since, until)
+        return frame
+
+    def worst_nodes(self, asked: Asked, limit: int) -> pd.DataFrame:
+        """load_worst_nodes() of the range."""
+        frame: pd.DataFrame = self._ask(history.load_worst_nodes, asked.ids, asked.since, asked.until, limit)
+        return frame
+
+    def names(self, asked: Asked, by: str | None, keys: Sequence[int]) -> list[str]:
+        """What people call keys: clusters by their titles, classes in words."""
+        if by is None:
+            return ["all"] * len(keys)
+        if by == "cluster":
+            titles = {cluster.id: cluster.title for cluster in asked.clusters}
+            return [titles.get(key, str(key)) for key in keys]
+        if by in WORDS:
+            missing = [key for key in keys if key not in self._texts]
+            if missing:
+                self._texts.update(self._ask(history.load_texts, missing))
+            return [self._texts.get(key, str(key)) for key in keys]
+        return [CLASSES[by][key][1] for key in keys]
+
+    def words(self, asked: Asked, by: str | None, keys: Sequence[int]) -> list[str]:
+        """Keys as they stand in addresses."""
+        if by == "cluster":
+            names = {cluster.id: cluster.name for cluster in asked.clusters}
+            return [names.get(key, str(key)) for key in keys]
+        return [CLASSES[by][key][0] for key in keys] if by in CLASSES else self.names(asked, by, keys)
+
+    def _keys(self, by: str, words: Collection[str]) -> tuple[int, ...]:
+        if by in WORDS:
+            found = self._ask(history.load_word_ids, words)
+            return (*found.values(), *([0] if NONE in words else []))
+        return tuple(key for key, (word, _) in CLASSES[by].items() if word in words)
