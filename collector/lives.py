@@ -38,6 +38,9 @@ CLASS_STEP = 0.01
 SHORT_RUN_SECONDS = 600
 """Bounded slowdown takes shorter runs for this long: (wait + run) ÷ max(run, 10 min), at least 1."""
 
+MOST = 2**31 - 1
+"""Of cores or GPUs: who asks for more has mistyped, and must not keep a month from being packed."""
+
 JOBS, SPANS, SUMS = "jobs", "spans", "sums"
 """Kinds of columns: one element stands for a job, for a span of an irregular job, for what jobs of one kind come to."""
 
@@ -137,14 +140,15 @@ def _irregular(jobs: Columns, spans: Columns, places: Numbers) -> Numbers:
 
 
 def _begun(jobs: Columns) -> Numbers:
-    """When a job left the queue: its start, or the end of one that never ran."""
-    return np.where(np.isnan(jobs["started_at"]), jobs["ended_at"], jobs["started_at"])
+    """When a job left the queue: its start, or the end of one that never ran, or that clocks say started later."""
+    return np.fmin(jobs["started_at"], jobs["ended_at"])
 
 
 def _job_columns(jobs: Columns, odd: Numbers, lives: Numbers, base: int) -> Columns:
-    submitted, started, ended = jobs["submitted_at"], jobs["started_at"], jobs["ended_at"]
-    ran, asked, status = ended - started, jobs["walltime_seconds"], jobs["exit_status"]
-    never = np.isnan(started)
+    submitted, ended = jobs["submitted_at"], jobs["ended_at"]
+    asked, status, never = jobs["walltime_seconds"], jobs["exit_status"], np.isnan(jobs["started_at"])
+    started = np.where(never, np.nan, _begun(jobs))
+    ran = ended - started
     eligible = np.where(np.isnan(jobs["eligible_at"]), submitted, jobs["eligible_at"])
     wait = np.maximum(started - eligible, 0)
     slowdown = np.maximum((wait + ran) / np.maximum(ran, SHORT_RUN_SECONDS), 1)
@@ -162,8 +166,8 @@ def _job_columns(jobs: Columns, odd: Numbers, lives: Numbers, base: int) -> Colu
         "walltime": _told(asked, NONE),
         "walltime_used": _told(jobs["walltime_used_seconds"], NONE),
         "cpu_used": _told(jobs["cpu_used_seconds"], NONE),
-        "cores": jobs["cores"],
-        "gpus": jobs["gpus"],
+        "cores": np.minimum(jobs["cores"], MOST),
+        "gpus": np.minimum(jobs["gpus"], MOST),
         "flags": odd * IRREGULAR + (jobs["ended_estimated"] > 0) * ESTIMATED + (jobs["task"] > 0) * TASK,
         "size": np.searchsorted(SIZES, jobs["cores"]),
         "walltime_class": np.where(np.isnan(asked), NO_WALLTIME, np.searchsorted(WALLTIMES, asked)),
@@ -175,7 +179,8 @@ def _job_columns(jobs: Columns, odd: Numbers, lives: Numbers, base: int) -> Colu
 
 def _span_columns(spans: Columns, places: Numbers, chosen: Numbers, base: int) -> Columns:
     columns = {"job": places, "since": spans["since"] - base, "until": spans["until"] - base}
-    columns |= {"state": spans["state"], "queue": spans["queue_id"], "cores": spans["cores"], "gpus": spans["gpus"]}
+    columns |= {"state": spans["state"], "queue": spans["queue_id"]}
+    columns |= {name: np.minimum(spans[name], MOST) for name in ("cores", "gpus")}
     return {name: numbers[chosen].astype(np.int64) for name, numbers in columns.items()}
 
 

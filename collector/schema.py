@@ -87,6 +87,12 @@ cluster = Table(
     Column("error", Text, comment="words of the last failed poll; NULL when healthy"),
     Column("attempted_at", Float, comment="when the last poll was begun"),
     Column("next_poll_at", Float, comment="when the next one is due"),
+    Column(
+        "kept_since",
+        BigInteger,
+        comment="first second of a month: of jobs that ended before, the tables have lost some, and only history_column "
+        "tells; NULL while they have all",
+    ),
 )
 
 poll = Table(
@@ -367,9 +373,12 @@ known_span = Table(
     Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
     Column("since", BigInteger, primary_key=True),
     Column("until", BigInteger, nullable=False),
+    Column(
+        "polled", Boolean, nullable=False, default=False, comment="told by polls that were pruned since; else imported"
+    ),
     sqlite_with_rowid=False,
 )
-"""Stretches of which the jobs are known, beside those that `poll` tells: imported, or polled and pruned since."""
+"""Stretches of which the jobs are known, beside those that `poll` tells; no two of a cluster overlap."""
 
 import_file = Table(
     "import_file",
