@@ -27,7 +27,7 @@ from collector.lives import (
 )
 from collector.rollup import hour_of
 from collector.schema import history_column, history_month, job, job_span
-from collector.sums import sums
+from collector.sums import CUTS, PAIR, by_cut, spreads, sums
 
 REPACK_SECONDS = 3600
 """How much later than its columns the jobs of a month that goes on may be."""
@@ -56,7 +56,7 @@ def unpack(connection: Connection, cluster_id: int, ends: Iterable[int]) -> None
         )
         if changed.rowcount:
             connection.execute(
-                delete(history_column).where(c.cluster_id == cluster_id, c.month == month, c.kind == SUMS)
+                delete(history_column).where(c.cluster_id == cluster_id, c.month == month, c.kind.not_in([JOBS, SPANS]))
             )
 
 
@@ -113,7 +113,12 @@ def pack_month(connection: Connection, cluster_id: int, month: int, known_until:
     jobs, spans = pack_columns(rows, _load_spans(connection, cluster_id, month, end), month)
     columns = {(JOBS, name): numbers for name, numbers in jobs.items()}
     columns |= {(SPANS, name): numbers for name, numbers in spans.items()}
-    columns |= {(SUMS, name): numbers for name, numbers in sums(jobs, spans, month).items()}
+    summed = sums(jobs, spans, month)
+    columns |= {(SUMS, name): numbers for name, numbers in summed.items()}
+    for cut in CUTS:
+        ready = by_cut(summed, cut) | spreads(jobs, month, cut)
+        columns |= {(cut, name): numbers for name, numbers in ready.items()}
+    columns |= {(PAIR, name): numbers for name, numbers in spreads(jobs, month, PAIR).items()}
     here = (history_column.c.cluster_id == cluster_id) & (history_column.c.month == month)
     connection.execute(delete(history_column).where(here))
     packed = [

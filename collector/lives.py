@@ -6,6 +6,7 @@ itself). How a column lies in bytes is columns.py's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -32,8 +33,8 @@ NO_WALLTIME = len(WALLTIMES) + 1
 UNTOLD, COMPLETED, FAILED, NEVER_RAN, LIVES = range(5)
 """`outcome`: it ran, and no exit status is told; exit status 0; another one; it ended without having run; it lives."""
 
-CLASS_STEP = 0.01
-"""`wait_class` and `slowdown_class` are logarithms in these steps: a class is 1 % wide."""
+CLASS_STEP = 0.02
+"""`wait_class` and `slowdown_class` are logarithms in these steps: a class's middle is within 1 % of all in it."""
 
 SHORT_RUN_SECONDS = 600
 """Bounded slowdown takes shorter runs for this long: (wait + run) ÷ max(run, 10 min), at least 1."""
@@ -220,36 +221,58 @@ def spread(
     return filled
 
 
-def count(rows: Numbers, at: Numbers, weights: Numbers | None, edges: Numbers, size: int) -> Numbers:
-    """Count moments by bucket, as spread(); each adds its weight, or 1."""
+def counts(rows: Numbers, at: Numbers, values: Mapping[str, Numbers | None], edges: Numbers, size: int) -> Columns:
+    """Count moments by bucket, as spread(): for each name its values added up, or the moments where it has none."""
     buckets = len(edges) - 1
-    inside = (at >= edges[0]) & (at < edges[-1])
-    rows, at = rows[inside], at[inside]
-    place = rows * buckets + np.searchsorted(edges, at, side="right") - 1
-    counted = np.bincount(place, weights=None if weights is None else weights[inside], minlength=size * buckets)
-    return counted.reshape(size, buckets).astype(np.float64)
+    inside = np.flatnonzero((at >= edges[0]) & (at < edges[-1]))
+    place = rows[inside] * buckets + np.searchsorted(edges, at[inside], side="right") - 1
+    counted = {}
+    for name, numbers in values.items():
+        weights = None if numbers is None else numbers[inside]
+        added = np.bincount(place, weights=weights, minlength=size * buckets)
+        counted[name] = added.reshape(size, buckets).astype(np.float64, copy=False)
+    return counted
 
 
 @dataclass(frozen=True, slots=True)
 class Stretches:
-    """Stretches of jobs' lives: whose (position among the jobs), when, in which queue (id), with how many cores and GPUs."""
+    """Stretches of jobs' lives: whose (position among the jobs), and when."""
 
     job: Numbers
     since: Numbers
     until: Numbers
-    queue: Numbers
-    cores: Numbers
-    gpus: Numbers
+    _jobs: Columns
+    _spans: Columns
+    _told: Numbers
+    _regular: Numbers
+
+    def of(self, name: str) -> Numbers:
+        """In which queue (id), or with how many cores or GPUs: queue, cores, gpus."""
+        regular = self._jobs[name][self._regular]
+        return np.concatenate([self._spans[name][self._told], regular]) if len(self._told) else regular
+
+    def chosen(self, which: Numbers) -> Stretches:
+        """Those for which `which` is true."""
+        told, regular = which[: len(self._told)], which[len(self._told) :]
+        return Stretches(
+            self.job[which],
+            self.since[which],
+            self.until[which],
+            self._jobs,
+            self._spans,
+            self._told[told],
+            self._regular[regular],
+        )
 
 
 def runs(jobs: Columns, spans: Columns) -> Stretches:
-    """When the jobs of pack_columns() held cores; needs ended, ran, queue, cores, gpus and flags."""
+    """When the jobs of pack_columns() held cores; needs ended, ran and flags."""
     since = jobs["ended"] - jobs["ran"]
     return _stretches(jobs, spans, HOLDS, jobs["ran"] > 0, since, jobs["ended"])
 
 
 def waits(jobs: Columns, spans: Columns) -> Stretches:
-    """When they waited for cores; needs ended, ran, queued, queue, cores, gpus and flags."""
+    """When they waited for cores; needs ended, ran, queued and flags."""
     until = jobs["ended"] - np.maximum(jobs["ran"], 0)
     return _stretches(jobs, spans, WAITS, jobs["queued"] > 0, until - jobs["queued"], until)
 
@@ -259,10 +282,16 @@ def _stretches(
 ) -> Stretches:
     regular = np.flatnonzero(does & (jobs["flags"] & IRREGULAR == 0))
     told = np.flatnonzero(states[spans["state"]])
-    columns = [
-        (spans["job"][told], regular),
-        (spans["since"][told], since[regular]),
-        (spans["until"][told], until[regular]),
-    ]
-    columns += [(spans[name][told], jobs[name][regular]) for name in ("queue", "cores", "gpus")]
-    return Stretches(*[np.concatenate(pair) if len(told) else pair[1] for pair in columns])
+
+    def both(of_told: Numbers, of_regular: Numbers) -> Numbers:
+        return np.concatenate([of_told, of_regular]) if len(told) else of_regular
+
+    return Stretches(
+        both(spans["job"][told], regular),
+        both(spans["since"][told], since[regular]),
+        both(spans["until"][told], until[regular]),
+        jobs,
+        spans,
+        told,
+        regular,
+    )

@@ -362,7 +362,7 @@ history_column = Table(
     metadata,
     Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
     Column("month", BigInteger, primary_key=True),
-    Column("kind", String(8), primary_key=True, comment="jobs, spans or sums: what one element stands for"),
+    Column("kind", String(16), primary_key=True, comment="what one element stands for: see collector/history.py"),
     Column("name", String(24), primary_key=True),
     Column("data", LargeBinary, nullable=False, comment="see collector/columns.py"),
 )

@@ -36,7 +36,7 @@ from collector.lives import (
     WALLTIMES,
     Columns,
     by_column,
-    count,
+    counts,
     month_after,
     month_of,
     pack_columns,
@@ -107,7 +107,8 @@ def test_seconds_by_bucket_equal_those_counted_one_by_one(
     for row, start, _, weight in found:
         if edges[0] <= start < edges[-1]:
             counted[row, np.searchsorted(edges, start, side="right") - 1] += weight if weighted else 1
-    assert count(rows, since, weights if weighted else None, np.array(edges), 3).tolist() == counted.tolist()
+    told = counts(rows, since, {"all": weights if weighted else None}, np.array(edges), 3)
+    assert told["all"].tolist() == counted.tolist()
 
 
 # Packed months are the tables

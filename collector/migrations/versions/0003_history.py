@@ -18,7 +18,10 @@ def upgrade() -> None:
         sa.Column("cluster_id", sa.Integer(), nullable=False),
         sa.Column("month", sa.BigInteger(), nullable=False),
         sa.Column(
-            "kind", sa.String(length=8), nullable=False, comment="jobs, spans or sums: what one element stands for"
+            "kind",
+            sa.String(length=16),
+            nullable=False,
+            comment="what one element stands for: see collector/history.py",
         ),
         sa.Column("name", sa.String(length=24), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False, comment="see collector/columns.py"),
