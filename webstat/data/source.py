@@ -154,11 +154,16 @@ class Past(Source):
     def __init__(self, settings: Settings, then: moment.Moment) -> None:
         super().__init__(settings)
         self._engine = then.engine
-        self._moment = then  # it goes with the last that holds it
+        self._then = then  # it goes with the last that holds it
+
+    @property
+    def moment(self) -> int:
+        """Which one, unix seconds."""
+        return self._then.at
 
     def then(self, cluster: Cluster) -> moment.Then | None:
         """How a cluster is known at the moment."""
-        return next((one for one in self._moment.then if one.cluster_id == cluster.id), None)
+        return next((one for one in self._then.clusters if one.cluster_id == cluster.id), None)
 
     def clusters(self) -> tuple[Cluster, ...]:
         """Those that were known then, as they were; the others are missing. Raises StoreBroken."""

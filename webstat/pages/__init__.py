@@ -31,6 +31,9 @@ class Page:
     personal: bool = False
     """Whether it shows something else to each viewer; what is only marked as theirs, the browser marks."""
 
+    live: bool = True
+    """Whether it shows what is, and so any past moment as well."""
+
     def match(self, path: str) -> dict[str, str] | None:
         """The words of a path that is this page's, else None."""
         pattern = re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", self.path)
@@ -56,8 +59,8 @@ PAGES = (
     Page("/node/<cluster>/<node>", "<node>", nav.CLUSTERS, node.layout),
     Page("/user/<user>", "<user>", nav.JOBS, people.user_layout, personal=True),
     Page("/group/<group>", "<group>", nav.JOBS, people.group_layout),
-    Page("/history", "History", nav.HISTORY, history.layout),
-    Page("/health", "Health", nav.HEALTH, health.layout),
+    Page("/history", "History", nav.HISTORY, history.layout, live=False),
+    Page("/health", "Health", nav.HEALTH, health.layout, live=False),
 )
 
 

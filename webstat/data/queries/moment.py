@@ -81,8 +81,9 @@ _then = Table(
 class Moment:
     """A store of one past moment; it goes with the last that holds it."""
 
+    at: int
     engine: Engine
-    then: tuple[Then, ...]
+    clusters: tuple[Then, ...]
     """How each cluster is known at that moment, those that are not left out."""
 
 
@@ -106,7 +107,9 @@ def open_moment(store: Engine, at: int) -> Moment:
         keeper.close()
         raise
     views = [*_views(at), "PRAGMA query_only=ON"]
-    moment = Moment(create_engine("sqlite://", creator=lambda: _connect(name, path, views), poolclass=NullPool), then)
+    moment = Moment(
+        at, create_engine("sqlite://", creator=lambda: _connect(name, path, views), poolclass=NullPool), then
+    )
     weakref.finalize(moment, keeper.close)
     return moment
 
