@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,14 @@ from collector.buckets import compute, dirty_hours, mark_dirty
 from collector.database import lock_for_writing, migrate, open_engine
 from collector.history import pack, unpack
 from collector.ingest import Changes, Known, changes, unknown_arrays, unknown_ids
-from collector.known import keep, keep_records, known_until, load_arrays, load_ended, load_known
+from collector.known import keep, keep_records, kept_since, known_until, load_arrays, load_ended, load_known
+from collector.prune import Gone, prune
+from collector.retention import Limits
 from collector.rollup import hour_of
 from collector.rows import Row, job_words, reservations_text
-from collector.schema import cluster, poll
+from collector.schema import OPEN, cluster, poll
 from collector.settings import Settings
+from collector.stretches import note_polled
 from collector.words import Words
 from collector.write import write_arrays, write_jobs, write_nodes, write_queues
 
@@ -124,6 +128,7 @@ class Store:
         with self._engine.begin() as connection:
             known = self._take_known(connection, cluster_id)
             number = connection.execute(select(cluster.c.report).where(cluster.c.id == cluster_id)).scalar_one()
+            kept = kept_since(connection, cluster_id)
             is_new = known.taken_at is None or report.taken_at > known.taken_at
             change = Changes(at=int(report.taken_at))
             if is_new:
@@ -132,6 +137,7 @@ class Store:
                 known.ended.update(load_ended(connection, cluster_id, unknown_ids(known, report), texts))
                 known.arrays.update(load_arrays(connection, cluster_id, unknown_arrays(known, report)))
                 change = changes(known, report)
+                change.jobs = [one for one in change.jobs if one.known or one.ended_at is None or one.ended_at >= kept]
                 self._words.intern(connection, (text for one in change.jobs for text in job_words(one.job)))
                 inserted = write_jobs(connection, cluster_id, change.jobs, self._words)
                 write_arrays(connection, cluster_id, change)
@@ -190,6 +196,15 @@ class Store:
         pack(self._engine, cluster_id, until)
         return len(hours)
 
+    def prune(self, limits: Limits) -> Iterator[Gone]:
+        """Delete what is kept no longer, a short transaction at each step; other calls may come between the steps."""
+        for gone in prune(self._engine, limits):
+            known = self._known.get(gone.cluster_id)
+            if known is not None and gone.rows["job"]:
+                known.ended = {name: one for name, one in known.ended.items() if (one.ended_at or OPEN) >= gone.before}
+                known.arrays.clear()  # those that are listed yet are looked up again
+            yield gone
+
     def _take_known(self, connection: Connection, cluster_id: int) -> Known:
         """What is known of a cluster; put back only after a commit, so that a failure has it read anew."""
         known = self._known.pop(cluster_id, None)
@@ -200,6 +215,7 @@ def _note_poll(
     connection: Connection, cluster_id: int, report: Report, number: int, is_new: bool, times: PollTimes
 ) -> None:
     query_seconds = sum(report.query_seconds.values())
+    known_since = None if times.known_since is None else int(times.known_since)
     states = [record.state for record in report.jobs]
     connection.execute(
         insert(poll).values(
@@ -208,7 +224,7 @@ def _note_poll(
             seconds=times.seconds,
             report=number if is_new else None,
             taken_at=report.taken_at,
-            known_since=None if times.known_since is None else int(times.known_since),
+            known_since=known_since,
             query_seconds=query_seconds,
             running=states.count(JobState.RUNNING),
             pending=sum(1 for state in states if state in IS_PENDING),
@@ -222,6 +238,8 @@ def _note_poll(
         "next_poll_at": times.next_at,
     }
     if is_new:
+        period = connection.execute(select(cluster.c.period_seconds).where(cluster.c.id == cluster_id)).scalar_one()
+        note_polled(connection, cluster_id, int(report.taken_at), known_since, period)
         row.update(
             report=number,
             taken_at=report.taken_at,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from collector.stretches import polled_stretches
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -18,7 +20,10 @@ def upgrade() -> None:
         sa.Column("cluster_id", sa.Integer(), nullable=False),
         sa.Column("month", sa.BigInteger(), nullable=False),
         sa.Column(
-            "kind", sa.String(length=8), nullable=False, comment="jobs, spans or sums: what one element stands for"
+            "kind",
+            sa.String(length=16),
+            nullable=False,
+            comment="what one element stands for: see collector/history.py",
         ),
         sa.Column("name", sa.String(length=24), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False, comment="see collector/columns.py"),
@@ -100,6 +105,7 @@ def upgrade() -> None:
         sa.Column("cluster_id", sa.Integer(), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("polled", sa.Boolean(), nullable=False, comment="told by reports; else imported"),
         sa.ForeignKeyConstraint(
             ["cluster_id"],
             ["cluster.id"],
@@ -107,6 +113,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("cluster_id", "since"),
         sqlite_with_rowid=False,
     )
+    with op.batch_alter_table("cluster", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "kept_since",
+                sa.BigInteger(),
+                nullable=True,
+                comment="first second of a month: of jobs that ended before, the tables have lost some, and only "
+                "history_column tells; NULL while they have all",
+            )
+        )
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_index("job_by_end")
         batch_op.create_index("job_by_end", ["cluster_id", "ended_at", "submitted_at"], unique=False)
@@ -119,3 +135,22 @@ def upgrade() -> None:
         )
 
     # ### end Alembic commands ###
+    _note_what_polls_told()
+
+
+def _note_what_polls_told() -> None:
+    """Until now what is known was told by polls alone."""
+    connection = op.get_bind()
+    clusters = connection.execute(sa.text("SELECT id, period_seconds FROM cluster")).all()
+    for cluster_id, period in clusters:
+        polls = connection.execute(
+            sa.text(
+                "SELECT taken_at, known_since FROM poll WHERE cluster_id = :id AND report IS NOT NULL ORDER BY taken_at"
+            ),
+            {"id": cluster_id},
+        )
+        for since, until in polled_stretches(((int(at), told) for at, told in polls), period):
+            connection.execute(
+                sa.text("INSERT INTO known_span (cluster_id, since, until, polled) VALUES (:id, :since, :until, :yes)"),
+                {"id": cluster_id, "since": since, "until": until, "yes": True},
+            )

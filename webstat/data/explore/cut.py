@@ -100,10 +100,6 @@ class Cut:
             return np.zeros(len(jobs["cluster"]), dtype=np.int64)
         return self.rows[jobs[COLUMNS[self.by]]]
 
-    def of_stretches(self, of_jobs: Numbers, job: Numbers, queue: Numbers) -> Numbers:
-        """The row of each stretch of a job's life."""
-        return self.rows[queue] if self.by == "queue" else of_jobs[job]
-
 
 @dataclass(frozen=True)
 class Product:
