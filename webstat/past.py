@@ -67,19 +67,26 @@ def how_exact(known: Sequence[tuple[Cluster, Then]], at: int, zone: tzinfo) -> s
     if by_report:
         times = sorted({_second(then.taken_at, zone) for _, then in by_report})
         polls = f"poll of {times[0]}" if len(times) == 1 else f"polls of {times[0]}–{times[-1]}"
-        period = max(cluster.period_seconds for cluster, _ in by_report)
-        to = "the minute" if period <= MINUTE else duration(period)
-        words.append(f"{_names(by_report, known)}exact to {to} ({polls})")
+        slowest = max((cluster for cluster, _ in by_report), key=lambda cluster: cluster.period_seconds)
+        words.append(f"{_names(by_report, known)}exact to {_period(slowest)} ({polls})")
     if told:
-        words.append(f"{_names(told, known)}exact to the second, as a later report told")
+        words.append(f"{_names(told, known)}jobs exact to the second, as a later report told")
+        before = max((then.before for _, then in told if then.before is not None), default=None)
+        words[-1] += "" if before is None else f", nodes and queues as at {clock(before, zone, at)}"
     for cluster, then in known:
-        if then.how is How.LOG:
+        if then.how is How.KEPT:
+            words.append(f"{_name(cluster, known)}exact to {_period(cluster)}; its polls of then are kept no longer")
+        elif then.how is How.LOG:
             words.append(
                 f"{_name(cluster, known)}jobs from accounting logs only; its nodes and queues then are not known"
             )
         elif then.how is How.REPORT and _in_gap(cluster, then, at):
             words.append(f"{_name(cluster, known)}{_gap(then, at, zone)}")
     return "; ".join(words)
+
+
+def _period(cluster: Cluster) -> str:
+    return "the minute" if cluster.period_seconds <= MINUTE else duration(cluster.period_seconds)
 
 
 def _in_gap(cluster: Cluster, then: Then, at: int) -> bool:

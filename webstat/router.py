@@ -245,7 +245,7 @@ def _page(view: View, found: Found | None) -> tuple[list[Any], str]:
     body = start.no_data(view) if _nothing(view) else page.layout(view, **words)
     if body is None:
         return start.no_such_page(view, view.path), site
-    then = "" if view.at is None else f" at {clock(view.at, view.zone, view.real_now)}"
+    then = "" if view.at is None else f" · {clock(view.at, view.zone, view.real_now)}"
     return [start.collector_missing(view), *body], f"{page.title_of(view, words)}{then} · {site}"
 
 

@@ -52,9 +52,9 @@ class View:
         """What time it is, whatever moment is shown."""
         return self.present[1] if self.present else self.now
 
-    def moment(self, word: str = "now") -> str:
-        """`word`, or what titles say for it at a past moment."""
-        return word if self.at is None else "at that moment"
+    def moment(self, live: str = "now", past: str = "at that moment") -> str:
+        """What is said of the present, or instead of it at a past moment."""
+        return live if self.at is None else past
 
     @property
     def collector_missing(self) -> bool:

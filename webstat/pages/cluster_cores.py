@@ -164,11 +164,7 @@ def usage_card(cores: Cores, view: View) -> html.Section:
     if cores.zoom:
         tools.insert(0, link("Whole 24 h", view.address(**{ZOOM: None})))
     body = [html.Div(parts, className="ws-plot"), *([_as_table(cores, view)] if figure is not None else [])]
-    title = (
-        "How were the cores used in the last 24 h?"
-        if view.at is None
-        else "How were the cores used in the 24 h before?"
-    )
+    title = f"How were the cores used in the {view.moment('last 24 h', '24 h before')}?"
     return card(title, subtitle, body, "q-day", tools=html.Div(tools, className="d-flex align-items-center gap-2"))
 
 

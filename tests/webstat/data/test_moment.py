@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, insert
+from sqlalchemy import create_engine, delete, insert, update
 
 from agent.probe import take_report
 from agent.recording import Replay
@@ -224,8 +224,10 @@ def test_failed_polls_make_a_cluster_silent_then(gap: Source) -> None:
 
 def test_a_log_tells_of_jobs_and_not_of_nodes(gap: Source) -> None:
     engine = create_engine(gap.settings.store.url)
+    logged = [{"cluster_id": 1, "since": T0 - DAY, "until": T0 - 60, "polled": False}]
+    logged.append({"cluster_id": 1, "since": T0 + 60, "until": T0 + 3 * HOUR - 60, "polled": False})
     with engine.begin() as connection:
-        connection.execute(insert(schema.known_span).values(cluster_id=1, since=T0 - DAY, until=T0 + 3 * HOUR))
+        connection.execute(insert(schema.known_span), logged)
     engine.dispose()
     past = gap.at(T0 + 2 * HOUR, T0 + 4 * HOUR)
     (cluster,) = past.clusters()
@@ -233,8 +235,26 @@ def test_a_log_tells_of_jobs_and_not_of_nodes(gap: Source) -> None:
     assert then is not None and then.how is How.LOG and cluster.taken_at == T0 + 2 * HOUR
     assert [(job.id, job.state) for job in past.ask(load_report, 1).jobs] == [("2.pbs01", JobState.RUNNING)]
     assert past.nodes(cluster).empty and past.capacity(cluster).installed is None
-    early = gap.at(T0 - 60, T0 + 4 * HOUR)
+    early = gap.at(T0 - 61, T0 + 4 * HOUR)
     assert [(job.id, job.state) for job in early.ask(load_report, 1).jobs] == [("1.pbs01", JobState.QUEUED)]
+    assert gap.ask(load_first_known)["at"].tolist() == [T0 - DAY]
+
+
+def test_reports_whose_polls_are_kept_no_longer_are_known(gap: Source) -> None:
+    engine = create_engine(gap.settings.store.url)
+    with engine.begin() as connection:
+        connection.execute(delete(schema.poll).where(schema.poll.c.at < T0 + HOUR))
+    past = gap.at(T0 + 30, T0 + 4 * HOUR)
+    (cluster,) = past.clusters()
+    then = past.then(cluster)
+    assert then is not None and then.how is How.KEPT and len(past.nodes(cluster)) == 1
+    assert len(past.ask(load_report, 1).jobs) == 2
+    assert gap.at(T0 + 2 * HOUR, T0 + 4 * HOUR).clusters() == (), "a gap is one also without its polls"
+    with engine.begin() as connection:
+        connection.execute(update(schema.cluster).values(kept_since=T0 + 60))
+    engine.dispose()
+    assert gap.at(T0 + 29, T0 + 4 * HOUR).clusters() == (), "the jobs of then may have been lost"
+    assert gap.ask(load_first_known)["at"].tolist() == [T0 + 60]
 
 
 DAY = 86400

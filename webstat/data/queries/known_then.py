@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, Row, and_, func, or_, select
+from sqlalchemy import Connection, Engine, Row, and_, case, func, or_, select
 
 from collector import schema
 from webstat.data.queries.engine import one_moment, read_frame
@@ -25,8 +25,10 @@ class How(StrEnum):
     """The newest report that was there then: jobs, nodes and queues as it had them."""
     TOLD = "told"
     """A later report, which told all that happened since the one before: the jobs are exact to the second."""
+    KEPT = "kept"
+    """Reports that are no longer counted one by one: jobs, nodes and queues as they had them."""
     LOG = "log"
-    """Accounting logs, or sums of polls that are kept no longer: the jobs are, nodes and queues are not known."""
+    """Accounting logs: the jobs are known, nodes and queues are not."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Then:
     error_code: str | None = None
     error: str | None = None
     attempted_at: float | None = None
+    known_since: float | None = None
+    """From when on all that happened is known, where it is not a report of then that tells."""
     before: float | None = None
     """When the last report up to the moment was taken."""
     after: float | None = None
@@ -60,7 +64,7 @@ def load_then(engine: Engine, at: int) -> tuple[Then, ...]:
             _then(connection, row["id"], row["period_seconds"], at)
             for row in rows
             # What was pruned is known by its sums only.
-            if at >= (row.get("kept_since") or 0)
+            if at >= (row["kept_since"] or 0)
         ]
     return tuple(one for one in found if one is not None)
 
@@ -75,12 +79,20 @@ def _then(connection: Connection, cluster_id: int, period_seconds: int, at: int)
     after = connection.execute(reports.where(p.at > at - DAY, p.taken_at >= at + 1).order_by(p.at, p.id)).first()
     known = {"before": before and before.taken_at, "after": after and after.taken_at}
     if after is not None and after.known_since is not None and after.known_since <= at:
+        known["known_since"] = after.known_since
         return Then(cluster_id, How.TOLD, at, float(at), after.report, after.query_seconds, **known)
     if before is None or at - before.taken_at > LATE_AFTER * period_seconds:
         s = schema.known_span.c
-        logged = select(s.since).where(s.cluster_id == cluster_id, s.since <= at, s.until > at)
-        if connection.execute(logged).first():
-            return Then(cluster_id, How.LOG, at, float(at), after.report if after else 1, **known)
+        covers = and_(s.cluster_id == cluster_id, s.since <= at, s.until > at)
+        for span in connection.execute(select(s.since, s.polled).where(covers)):
+            # Each report is noted with the period before it, of which it tells nothing; a stretch that is older than
+            # the first report that is kept was told by others.
+            if not span.polled or (
+                before is None and span.since < (after.taken_at if after else at) - period_seconds - 1
+            ):
+                how = How.KEPT if span.polled else How.LOG
+                known["known_since"] = span.since
+                return Then(cluster_id, how, at, float(at), after.report if after else 1, **known)
     if before is None:
         return None
     failures, last = _failures(connection, cluster_id, before, at)
@@ -108,15 +120,16 @@ def load_first_known(engine: Engine) -> pd.DataFrame:
         .correlate(schema.cluster)
         .scalar_subquery()
     )
-    logged = (
-        select(func.min(s.since)).where(s.cluster_id == schema.cluster.c.id).correlate(schema.cluster).scalar_subquery()
-    )
+    # A report is noted with the period before it, of which it tells nothing.
+    begun = case((s.polled, s.since + schema.cluster.c.period_seconds), else_=s.since)
+    told = select(func.min(begun)).where(s.cluster_id == schema.cluster.c.id).correlate(schema.cluster)
+    columns = dict.fromkeys(("polled", "told", "kept"), "float64")
     frame = read_frame(
         engine,
-        select(schema.cluster.c.id, polled, logged),
-        {"cluster_id": "int64", "polled": "float64", "logged": "float64"},
+        select(schema.cluster.c.id, polled, told.scalar_subquery(), schema.cluster.c.kept_since),
+        {"cluster_id": "int64", **columns},
     )
-    frame["at"] = frame[["polled", "logged"]].min(axis=1) // 1
+    frame["at"] = frame[["polled", "told"]].min(axis=1).clip(lower=frame["kept"].fillna(0)) // 1
     return frame.dropna(subset="at").astype({"at": "int64"})[["cluster_id", "at"]].reset_index(drop=True)
 
 

@@ -151,8 +151,7 @@ def _fill(connection: Connection, then: Sequence[Then]) -> None:
 
 def _poll_row(then: Then) -> dict[str, Any]:
     """The poll that was not: what is known at the moment without a report of then is drawn as known up to it."""
-    known = then.before if then.how is How.TOLD and then.before is not None else then.as_of - DAY
-    times = {"at": then.as_of, "taken_at": then.taken_at, "known_since": int(known), "seconds": 0.0}
+    times = {"at": then.as_of, "taken_at": then.taken_at, "known_since": then.known_since, "seconds": 0.0}
     return {"id": -then.cluster_id, "cluster_id": then.cluster_id, "report": then.report, **times}
 
 
