@@ -25,7 +25,7 @@
     keep(address) {
       const at = ws.address.query().get("at");
       const there = new URL(address, location.origin);
-      if (!at || there.searchParams.has("at") || ALWAYS_LIVE.includes(there.pathname)) return address;
+      if (!at || there.searchParams.has("at") || ALWAYS_LIVE.some((page) => (there.pathname + "/").startsWith(page + "/"))) return address;
       there.searchParams.set("at", at);
       return there.pathname + there.search + there.hash;
     },

@@ -21,7 +21,7 @@ AT = "at"
 """The word of the query that names a moment."""
 
 ALWAYS_LIVE = ("/history", "/health")
-"""Pages that show no moment: links to them lead back to the present."""
+"""Pages that show no moment, nor what is below them: links to them lead back to the present."""
 
 LOST = (
     "Of the past the store keeps jobs, nodes and queues. Not kept, and so not shown, are the scheduler’s own words and "
@@ -32,7 +32,7 @@ LOST = (
 def asked(query: Mapping[str, str], now: float) -> int | None:
     """The moment that an address asks for, unix seconds; None for the present. Raises NoMoment."""
     text = query.get(AT)
-    if text is None:
+    if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
         raise NoMoment(
@@ -116,7 +116,8 @@ def at_moment(href: str, at: int) -> str:
     """An address of this site at a moment; one that names a moment already, or none of the past, stays as it is."""
     rest, mark, part = href.partition("#")
     path, _, query = rest.partition("?")
-    if not path.startswith("/") or path in ALWAYS_LIVE or AT in dict(parse_qsl(query)):
+    live = any(path == page or path.startswith(f"{page}/") for page in ALWAYS_LIVE)
+    if not path.startswith("/") or live or AT in dict(parse_qsl(query)):
         return href
     return f"{path}?{query}&{AT}={at}{mark}{part}" if query else f"{path}?{AT}={at}{mark}{part}"
 

@@ -33,7 +33,7 @@ from webstat.view import View
 log = logging.getLogger(__name__)
 
 
-FRAME = (ids.BAR, ids.FRESHNESS, ids.DEMO, ids.PAST, ids.TABS, ids.FOOTER)
+FRAME = (ids.BAR, ids.FRESHNESS, ids.DEMO, ids.TABS, ids.FOOTER, ids.PAST)
 """What stands around the page, in the order of _framed()."""
 
 REGIONS = (ids.PAGE, ids.PANEL)
@@ -221,9 +221,9 @@ def _framed(view: View, found: Found | None) -> tuple[list[Any], list[str]]:
         nav.bar(view, entry),
         nav.freshness(view),
         nav.demo(view),
-        time_machine.bar(view, found[1].get(CLUSTER) if found else None),
         nav.tabs(view, entry),
         nav.footer(view, live=found is None or found[0].live),
+        time_machine.bar(view, found[1].get(CLUSTER) if found else None),
     ]
     if view.at is not None:
         stay_at([one for part in frame for one in part], view.at)
