@@ -19,7 +19,9 @@
   }
 
   async function save(button) {
-    const chart = document.querySelector("#" + CSS.escape(button.dataset.graph) + " .js-plotly-plot");
+    // Charts are given other ids when a page is drawn by its parts; what is said of them keeps its own.
+    const said = document.getElementById(button.dataset.graph + "-message");
+    const chart = said && said.parentElement.querySelector(".js-plotly-plot");
     if (!chart || !window.Plotly) {
       ws.say("There is no chart to save.");
       return;

@@ -105,6 +105,7 @@ def _operation(route: Described) -> dict[str, Any]:
     return {
         "summary": route.summary,
         "description": route.summary + "." + limits,
+        "tags": ["History" if route.path.startswith("/history") else "Now"],
         "operationId": route.path.strip("/").replace("/", "_").replace("-", "_"),
         "parameters": _parameters({**route.words, **FORM}),
         "responses": {
@@ -124,6 +125,7 @@ def _operation(route: Described) -> dict[str, Any]:
 def _archive() -> dict[str, Any]:
     return {
         "summary": "Every table of a question as CSV, and what they are",
+        "tags": ["History"],
         "operationId": "history_all",
         "parameters": _parameters(HISTORY),
         "responses": {

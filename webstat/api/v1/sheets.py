@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -29,24 +29,24 @@ class Look:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table: `name` is for files. Where `total` is told, the columns are the rows that the form asks for already."""
+    """A table of lists or arrays by column: `name` is for files. Where `total` is told, the columns are the rows that the form asks for already."""
 
     name: str
-    columns: Mapping[str, Iterable[Any]]
+    columns: Mapping[str, Any]
     meta: Mapping[str, Any]
     total: int | None = None
 
     def written(self, form: Form) -> Written:
         """The rows that are asked for, and what is to be known of them."""
-        columns = {name: cells(name, values) for name, values in self.columns.items()}
-        total = self.total
+        columns, total = self.columns, self.total
         if total is None:
             total = len(next(iter(columns.values())))
             columns = {name: values[form.offset : form.offset + form.limit] for name, values in columns.items()}
-        rows = len(next(iter(columns.values())))
+        written = {name: cells(name, values) for name, values in columns.items()}
+        rows = len(next(iter(written.values())))
         paging = {"total": total, "offset": form.offset, "rows": rows}
-        meaning = {name: COLUMNS[name].words for name in columns}
-        return Written(columns, {**self.meta, **paging, "columns": meaning})
+        meaning = {name: COLUMNS[name].words for name in written}
+        return Written(written, {**self.meta, **paging, "columns": meaning})
 
 
 def respond(request: Request, sheet: Sheet, form: Form) -> Response:
