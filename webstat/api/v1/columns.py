@@ -153,7 +153,8 @@ def cells(name: str, values: Iterable[Any]) -> Cells:
     """A column's values as str, int (times in unix seconds), float, bool, or None where not known."""
     listed = values.tolist() if isinstance(values, np.ndarray) else list(values)
     make: Callable[[Any], Any] = _MAKE[COLUMNS[name].kind]
-    return [None if value is None or value != value else make(value) for value in listed]
+    # An empty text tells nothing; NaN, the only value that is not itself, neither.
+    return [None if value is None or value == "" or value != value else make(value) for value in listed]
 
 
 _MAKE: dict[Kind, Callable[[Any], Any]] = {
