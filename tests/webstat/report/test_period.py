@@ -68,7 +68,9 @@ def test_the_last_ones_by_the_local_clock() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("text", ["2026", "2026-13", "2026-W54", "2025-W53", "2026-02-30", "24.10.2026", "٢٠٢٦-١٠", "1969-12"])
+@pytest.mark.parametrize(
+    "text", ["2026", "2026-13", "2026-W54", "2025-W53", "2026-02-30", "24.10.2026", "٢٠٢٦-١٠", "1969-12"]
+)
 def test_what_is_no_period_is_told(kind: str, text: str) -> None:
     with pytest.raises(ValueError, match=f"is no {kind}; write e.g. {KINDS[kind]}"):
         read(kind, text, BERLIN)
