@@ -21,6 +21,9 @@ from webstat.format import shorten
 from webstat.health import Cluster
 from webstat.report.period import Period
 
+MOST_LISTED = 10
+"""Where there are more names, they are not told all."""
+
 Filters = tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -133,10 +136,18 @@ def _clusters(source: Source, subject: Subject) -> tuple[Cluster, ...]:
     return clusters
 
 
+def listed(names: Sequence[str]) -> str:
+    """Strangers' names, parted by commas."""
+    return ", ".join(shorten(name, 40) for name in names)
+
+
 def unknown(kind: str, name: str, known: Collection[str]) -> str:
     """That there is none of that name, and what is close to it."""
     by_small = {one.casefold(): one for one in sorted(known)}
-    near: Sequence[str] = difflib.get_close_matches(name.casefold(), by_small, n=3, cutoff=0.5)
-    near = [by_small[one] for one in near] or (sorted(known) if len(known) <= 10 else [])
-    told = f" Meant may be: {', '.join(shorten(one, 40) for one in near)}." if near else ""
+    near = [by_small[one] for one in difflib.get_close_matches(name.casefold(), by_small, n=3, cutoff=0.5)]
+    told = ""
+    if near:
+        told = f" The closest: {listed(near)}."
+    elif known and len(known) <= MOST_LISTED:
+        told = f" There are: {listed(sorted(known))}."
     return f"No {kind} is named “{shorten(name, 40)}”.{told}"

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from agent.errors import SettingsError
-from agent.zones import zone_named
+from agent.zones import local_zone_name, zone_named
 from collector.settings import Settings
 from webstat.data.source import Source
 from webstat.errors import NoReport
@@ -88,7 +88,7 @@ def make_reports(settings: Settings, wish: Wish) -> int:
 
 def _zone(name: str | None) -> tzinfo:
     try:
-        return zone_named(name)
+        return zone_named(name or local_zone_name())
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
 

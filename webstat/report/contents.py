@@ -14,6 +14,7 @@ import pandas as pd
 
 from webstat.data.explore import tables
 from webstat.data.explore.answer import Answer
+from webstat.data.explore.cut import CLASSES
 from webstat.data.source import Source
 from webstat.figures.svg import Band, Column
 from webstat.format import shorten
@@ -52,9 +53,10 @@ def report(source: Source, subject: Subject, period: Period, now: float) -> Repo
     share = next(one for one in numbers if one.measure.name in ("share", "utilisation"))
     title = {"everything": "All clusters", "cluster": next((c.title for c in asking.clusters if c.name == subject.name), subject.name)}.get(subject.kind, subject.name)  # fmt: skip
     pictures, made = _body(asking, now)
-    names = {"ended", "failed", "wait", "cpu", "walltime", "core_hours", "change", "share"}
-    names |= {"utilisation"} & {share.measure.name} | ({"nodes"} if len(pictures) > 1 else set())
-    names |= {"gpu_hours"} & {one.measure.name for one in numbers}
+    names = {"ended", "failed", "wait", "cpu", "walltime", "core_hours", "share"}
+    names |= {"change"} if asking.compared else set()
+    names |= {"utilisation", "gpu_hours"} & {one.measure.name for one in numbers}
+    names |= {"nodes"} & {picture.name for picture in pictures}
     return Report(
         subject.kind,
         subject.name,
@@ -263,6 +265,7 @@ def _waits(asking: Asking) -> Table:
     frame = tables.waits(asking.source.explorer, asking.asked())
     alone = asking.subject.kind == "cluster"
     keys = ["queue", "size"] if alone else ["cluster", "queue", "size"]
+    frame["size"] = frame["size"].map(dict(CLASSES["size"].values()))
     frame["most_in_queue"] = frame.groupby(["cluster", "queue"])["jobs"].transform("sum")
     order = ["most_in_queue", "cluster", "queue"]
     frame = frame.sort_values(order, ascending=[False, True, True], kind="stable")

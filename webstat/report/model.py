@@ -31,7 +31,7 @@ _FORMS: dict[str, Callable[[float], str]] = {
     "share": said.percent,
     "share1": lambda value: said.percent(value, 1),
     "change": lambda value: change(value),
-    "duration": said.duration,
+    "duration": lambda value: said.duration(value) if value else "0",
     "wait": said.wait,
 }
 

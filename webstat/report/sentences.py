@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 
 from webstat.data.explore.answer import Gap
 from webstat.format import NBSP, duration, hours, number, percent, plural, shorten
-from webstat.report.asking import Subject
+from webstat.report.asking import Subject, listed
 from webstat.report.model import changed
 from webstat.report.period import Period
 
@@ -49,10 +49,7 @@ def headline(
     amount = f"{hours(core_hours * 3600)} core-hours"
     if told_of:
         name = f"{told_of} {shorten(subject.name, 40)}"
-        if not core_hours:
-            start = f"{name} used no core-hours {inside}"
-        else:
-            start = f"{name} used {amount} {inside}"
+        start = f"{name} used {amount if core_hours else 'no core-hours'} {inside}"
         parts = [f"{percent(share)} of what was used on {where}"] if core_hours and not math.isnan(share) else []
     else:
         start = f"On {where}, {amount} were used {inside}"
@@ -73,10 +70,10 @@ def compared(now: float, before: float, period: Period, whole: bool) -> list[str
         return [f"after {hours(before * 3600)} {than}"]
     share = changed(now, before)
     if abs(share) < SAME:
-        return [f"as many as {than}"]
+        return [f"as much as {than}"]
     if share >= 9:
-        return [f"{number(share + 1)} times as many as {than}"]
-    return [f"{percent(abs(share))} {'more' if share > 0 else 'fewer'} than {than}"]
+        return [f"{number(share + 1)} times as much as {than}"]
+    return [f"{percent(abs(share))} {'more' if share > 0 else 'less'} than {than}"]
 
 
 def known_notes(
@@ -90,9 +87,8 @@ def known_notes(
 ) -> list[str]:
     """How exact the report is, until when anything is known, and what is not."""
     zone = period.zone
-    named = ", ".join(shorten(one, 40) for one in clusters)
     notes = [
-        f"Jobs are counted one by one, to the second, by the clock of {zone_name(zone)}; on {named}.",
+        f"Jobs are counted one by one, to the second, by the clock of {zone_name(zone)}. {'Cluster' if len(clusters) == 1 else 'Clusters'}: {listed(clusters)}.",
         f"Known until {moment(min(until, period.until), zone)}" + ("." if until >= period.until else ": the rest of the period is not in it."),
     ]  # fmt: skip
     if not is_compared:
@@ -122,4 +118,4 @@ def moment(at: float, zone: tzinfo) -> str:
 
 def zone_name(zone: tzinfo) -> str:
     """A zone as people know it."""
-    return getattr(zone, "key", None) or ("UTC" if str(zone) == "UTC" else "this host")
+    return str(zone)
