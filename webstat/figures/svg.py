@@ -69,7 +69,7 @@ def columns_svg(
     for start, end in gaps:
         parts.append(
             f'<rect class="gap" x="{100 * start / count:.2f}%" width="{100 * (end - start) / count:.2f}%" y="{TOP}" '
-            f'height="{HEIGHT}" fill="{LIGHT["warn-bg"]}" fill-opacity=".6" stroke="{LIGHT["warn-edge"]}" '
+            f'height="{HEIGHT}" fill="{LIGHT["warn-bg"]}" fill-opacity=".3" stroke="{LIGHT["warn-edge"]}" '
             'stroke-dasharray="1.5 3"><title>not known</title></rect>'
         )
     for place, value in enumerate(limit):
@@ -121,7 +121,7 @@ def _axis(step: float, top: float) -> list[str]:
     parts = []
     for number in range(round(top / step) + 1):
         y = _y(number * step, top)
-        said = compact(number * step) if step >= 1 else f"{number * step:.3g}"
+        said = f"{number * step:.3g}" if step < 10 else compact(number * step)
         parts.append(
             f'<line class="line" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}" stroke="{LIGHT["line"]}"/>'
             f'<text class="text" x="-6" y="{y + 4:.1f}" text-anchor="end" fill="{LIGHT["ink-2"]}">{said}</text>'

@@ -204,7 +204,7 @@ def _values(
     gpu = [] if gpus is None else [gpus.get(name, 0.0)]
     share = core_hours / whole if whole else math.nan
     return [
-        core_hours, share, *was, *gpu, row.ended, row.failed, row.wait_half, row.wait_most, row.cpu_efficiency,  # type: ignore[attr-defined]
+        core_hours, share, *was, *gpu, row.ended, row.failed if row.exited or not row.ended else math.nan, row.wait_half, row.wait_most, row.cpu_efficiency,  # type: ignore[attr-defined]
     ]  # fmt: skip
 
 

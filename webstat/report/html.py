@@ -53,7 +53,7 @@ def _note(number: Number, beside: str) -> str:
     if math.isnan(number.before):
         return ""
     told = "" if math.isnan(number.change) else f"{change(number.change)} · "
-    return f"{told}{beside} {words(number.before, number.measure.form)}"
+    return f"{told}{beside}: {words(number.before, number.measure.form)}"
 
 
 def _picture(picture: Picture) -> dict[str, object]:

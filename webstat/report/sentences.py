@@ -89,7 +89,9 @@ def known_notes(
     zone = period.zone
     notes = [
         f"Jobs are counted one by one, to the second, by the clock of {zone_name(zone)}. {'Cluster' if len(clusters) == 1 else 'Clusters'}: {listed(clusters)}.",
-        f"Known until {moment(min(until, period.until), zone)}" + ("." if until >= period.until else ": the rest of the period is not in it."),
+        "Known to the end of the period."
+        if until >= period.until
+        else f"Known until {moment(until, zone)}: the rest of the period is not in it.",
     ]  # fmt: skip
     if not is_compared:
         notes.append(
@@ -106,7 +108,7 @@ def known_notes(
             f"{plural(len(gaps) - MOST_GAPS, 'more stretch', 'more stretches')} are not known, {duration(rest)} in sum."
         )
     if not gaps:
-        notes.append("Nothing in between is missing.")
+        notes.append("Nothing before that is missing.")
     return notes
 
 
