@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from dash import html
 
-from webstat.addresses import cluster_page, group_page, jobs_page, user_page
+from webstat.addresses import cluster_page, group_page, history_page, jobs_page, user_page
 from webstat.components import bars, joblist
 from webstat.components.cards import card, empty, kpi
 from webstat.components.graph import graph
@@ -63,13 +63,19 @@ def _title(view: View, by: str, name: str, groups: Sequence[str], left_out: Sequ
             about += [", " if place else "", link(foreign(group), group_page(group))]
         about += [f" and {number(len(groups) - 4)} more"] if len(groups) > 4 else []
     if left_out:
-        about += [f" · what is held now without {listed(left_out)}"]
+        about += [f" · what is held {view.moment('now', 'then')} without {listed(left_out)}"]
     shown = person(name, 40) if by == USER else foreign(name, 40)
     return html.Div(
         [
             html.H1(shown, className="ws-h1"),
             html.Span(about, className="text-body-secondary"),
-            html.Span(_me(view, name), className="ms-md-auto") if by == USER else None,
+            html.Span(
+                [
+                    link("History", history_page(**{by: name, "by": "queue"})),
+                    _me(view, name) if by == USER else None,
+                ],
+                className="ms-md-auto d-flex align-items-center gap-3",
+            ),
         ],
         className="d-flex flex-wrap align-items-center column-gap-3 row-gap-1 mb-3",
     )
@@ -235,7 +241,7 @@ def _members(past: Past, now: Now, view: View) -> html.Section:
         )
     heads = [
         head("User"),
-        head(["Cores", html.Br(), "now"], extra="n g"),
+        head(["Cores", html.Br(), view.moment("now", "then")], extra="n g"),
         head(["Jobs", html.Br(), "run"], extra="n"),
         head(["Jobs", html.Br(), "wait"], extra="n"),
         head(["Core-", html.Br(), f"hours, {DAYS} d"], extra="n g"),
@@ -243,5 +249,5 @@ def _members(past: Past, now: Now, view: View) -> html.Section:
     body: list[Part] = [table([heads], rows, "Users of the group")]
     if len(users) > len(rows):
         body.append(html.Div(f"and {plural(len(users) - len(rows), 'more user')}", className="ws-sub mt-1"))
-    subtitle = f"{plural(len(users), 'user')} with jobs now or in the last {DAYS} UTC days, most core-hours first"
+    subtitle = f"{plural(len(users), 'user')} with jobs {view.moment('now', 'then')} or in the last {DAYS} UTC days, most core-hours first"
     return card(title, subtitle, body, ident, fill=False)
