@@ -61,7 +61,7 @@ def report(
 ) -> None:
     """Who used what in a month, week or day: of groups, clusters or users, else of everything.
 
-    Without --out and --csv an HTML file webstat-NAME-PERIOD.html is written here. Exit code 1 if a report could not be
+    Without --out and --csv an HTML file webstat-WHAT-PERIOD.html is written here. Exit code 1 if a report could not be
     made, 2 if the command line says something wrong.
     """
     wish = Wish(groups, clusters, users, {"month": month, "week": week, "day": day}, last, zone, out, csv, quiet)

@@ -19,11 +19,12 @@ from agent.zones import local_zone_name, zone_named
 from collector.settings import Settings
 from webstat.data.source import Source
 from webstat.errors import NoReport
+from webstat.format import NBSP
 from webstat.report import period as periods
 from webstat.report.asking import Subject
 from webstat.report.contents import report
 from webstat.report.files import stem, table_csvs, tidy_csv
-from webstat.report.html import file_words, html
+from webstat.report.html import html
 from webstat.report.model import Report
 from webstat.report.period import Period
 
@@ -123,7 +124,7 @@ def _write_html(one: Report, wish: Wish) -> None:
     if path.is_dir():
         path /= f"{stem(one)}.html"
     _write(path, text, wish)
-    _say(wish, f"  {file_words(one)}")
+    _say(wish, f"  {one.headline.replace(NBSP, ' ')}")
 
 
 def _write_csv(made: Sequence[Report], wish: Wish) -> None:

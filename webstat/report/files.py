@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from zlib import crc32
 
-from webstat.report.model import Report, Value
+from webstat.report.model import Picture, Report, Value
 from webstat.sheets import plain
 
 HEAD = ("section", "name", "measure", "unit", "value")
@@ -24,6 +24,10 @@ def tidy_csv(reports: Iterable[Report]) -> str:
             unit = number.measure.unit
             rows.append(("report", where, number.measure.name, unit, number.value))
             rows.append(("report", where, f"{number.measure.name}_before", unit, number.before))
+        for picture in report.pictures:
+            measure = picture.measure
+            for start, name, value in _points(picture):
+                rows.append((f"{where} {picture.name}", f"{start} / {name}", measure.name, measure.unit, value))
         for table in report.tables:
             for row in table.rows:
                 name = " / ".join(str(key) for key in row[: table.keys])
@@ -38,25 +42,28 @@ def table_csvs(report: Report) -> dict[str, str]:
     numbers = [(one.measure.name, one.measure.unit, one.value, one.before) for one in report.numbers]
     files = {f"{start}-numbers.csv": _csv(("measure", "unit", "value", "before"), numbers)}
     for picture in report.pictures:
-        rows = [
-            (column.words, band.name, value)
-            for band in picture.bands
-            for column, value in zip(picture.columns, band.values, strict=True)
-        ]
-        files[f"{start}-{picture.name.replace('_', '-')}.csv"] = _csv(("when", "name", "value"), rows)
+        head = ("since", "name", picture.measure.name)
+        files[f"{start}-{picture.name.replace('_', '-')}.csv"] = _csv(head, _points(picture))
     for table in report.tables:
         heads = [measure.name for measure in table.measures]
         files[f"{start}-{table.name.replace('_', '-')}.csv"] = _csv(heads, table.rows)
     return files
 
 
+def _points(picture: Picture) -> list[tuple[str, str, float]]:
+    return [
+        (start, band.name, value)
+        for band in picture.bands
+        for start, value in zip(picture.starts, band.values, strict=True)
+    ]
+
+
 def stem(report: Report) -> str:
-    """What its files are named: `webstat-physics-2026-10`; never a path, and never the same for two names."""
-    name = report.name or "everything"
-    safe = re.sub(r"[^\w.-]+", "-", name)[:60].strip(".-")
-    if safe != name:
-        safe = f"{safe}-{crc32(name.encode('utf-8', 'replace')):08x}".lstrip("-")
-    return f"webstat-{safe}-{report.period.name}"
+    """What its files are named: `webstat-group-physics-2026-10`; never a path, and never the same for two names."""
+    safe = re.sub(r"[^\w.-]+", "-", report.name)[:60].strip(".-")
+    if safe != report.name:
+        safe = f"{safe}-{crc32(report.name.encode('utf-8', 'replace')):08x}".lstrip("-")
+    return "-".join(word for word in ("webstat", report.kind, safe, report.period.name) if word)
 
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[Value]]) -> str:

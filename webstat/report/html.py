@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from agent import __version__
 from webstat.figures.svg import LEFT, Band, columns_svg, swatch_svg
-from webstat.format import NBSP, compact, percent
+from webstat.format import compact, percent
 from webstat.report.model import Number, Picture, Report, Table, Value, change, words
 from webstat.report.sentences import moment, zone_name
 from webstat.theme import DARK, FONT, LIGHT
@@ -93,8 +93,3 @@ def _repeats(table: Table, number: int, place: int) -> bool:
         return False
     above, row = table.rows[number - 1], table.rows[number]
     return above[: place + 1] == row[: place + 1]
-
-
-def file_words(report: Report) -> str:
-    """The report in one line, for who makes it: its headline in plain spaces."""
-    return report.headline.replace(NBSP, " ")

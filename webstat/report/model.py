@@ -25,6 +25,8 @@ class Measure:
     """text, hours (of cores or GPUs), count, share, change, duration, wait."""
 
 
+CORE_HOURS = Measure("core_hours", "Core-hours", "core-hours", "hours")
+
 _FORMS: dict[str, Callable[[float], str]] = {
     "hours": lambda value: said.hours(value * said.HOUR),
     "count": said.number,
@@ -80,6 +82,9 @@ class Picture:
     name: str
     title: str
     subtitle: str
+    measure: Measure
+    starts: tuple[str, ...]
+    """When each column begins, by the local clock with its distance from UTC."""
     columns: tuple[Column, ...]
     bands: tuple[Band, ...]
     limit: tuple[float, ...] = ()

@@ -31,8 +31,8 @@ def test_from_a_shell(config: Path, tmp_path: Path) -> None:
     where = {"cwd": tmp_path, "env": environment, "capture_output": True, "timeout": 120}
     done = subprocess.run([*command, "--group", "physics", "--month", "2026-10"], **where)  # type: ignore[call-overload]
     assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr.startswith(b"webstat-physics-2026-10.html written\n  The group physics used ")
-    text = (tmp_path / "webstat-physics-2026-10.html").read_text(encoding="utf-8")
+    assert done.stderr.startswith(b"webstat-group-physics-2026-10.html written\n  The group physics used ")
+    text = (tmp_path / "webstat-group-physics-2026-10.html").read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE html>") and text.rstrip().endswith("</html>")
     done = subprocess.run([*command, "--group", "phisics", "--month", "2026-10"], **where)  # type: ignore[call-overload]
     assert (done.returncode, done.stdout) == (1, b"")
@@ -53,7 +53,11 @@ def test_several_into_a_folder_and_one_unknown(config: Path, tmp_path: Path) -> 
     assert done.exit_code == 1 and done.stdout == ""
     assert done.stderr == "webstat: No group is named “chem”. There are: bio, physics, –.\n"
     names = {path.name for path in tmp_path.iterdir()}
-    assert {"webstat-physics-2026-W44.html", "webstat-one-2026-W44.html", "webstat-one-2026-W44-queues.csv"} <= names
+    assert {
+        "webstat-group-physics-2026-W44.html",
+        "webstat-cluster-one-2026-W44.html",
+        "webstat-cluster-one-2026-W44-queues.csv",
+    } <= names
 
 
 def test_one_csv_of_several(config: Path, tmp_path: Path) -> None:

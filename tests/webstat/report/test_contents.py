@@ -199,8 +199,8 @@ def test_files_of_two_names_are_two(source: Source) -> None:
     names = ["../../etc/passwd", "..", "a/b", "a b", "a-b", "物理", "", "x" * 200]
     stems = [stem(replace(one, name=name)) for name in names]
     assert len(set(stems)) == len(names)
-    assert all(re.fullmatch(r"webstat-\w[\w.-]*", one) and len(one) < 100 for one in stems)
-    assert stem(one) == "webstat-physics-2026-10" and "物理" in stems[5]
+    assert all(re.fullmatch(r"webstat-group-[\w.-]*", one) and len(one) < 100 for one in stems)
+    assert stem(one) == "webstat-group-physics-2026-10" and "物理" in stems[5]
 
 
 def test_tidy_rows_have_every_number(source: Source) -> None:
@@ -213,6 +213,9 @@ def test_tidy_rows_have_every_number(source: Source) -> None:
     assert found["report", "group:physics:2026-10", "core_hours_before"]["value"] == ""
     mine = found["group:physics:2026-10 users", "alice", "core_hours"]
     assert float(mine["value"]) == pytest.approx(cells(one, "users", "core_hours")["alice",])
+    days = {row["name"]: float(row["value"]) for row in rows if row["section"].endswith(" use_by_day")}
+    assert sum(days.values()) == pytest.approx(value(one, "core_hours"))
+    assert "2026-10-25T00:00:00+02:00 / alice" in days and "2026-10-26T00:00:00+01:00 / alice" in days
     assert ("group:physics:2026-10 waits", "One / gpu / 1 core", "wait_half") in found
 
 
