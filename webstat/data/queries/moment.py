@@ -51,7 +51,6 @@ HOUR, DAY = 3600, 86400
 
 _HOLDING = [JOB_STATES.index(state) for state in HOLDS_CORES]
 _PENDING = [JOB_STATES.index(state) for state in IS_PENDING]
-_HELD = [JOB_STATES.index(JobState.HELD), JOB_STATES.index(JobState.WAITING)]
 _ON_NODES = [*_HOLDING, JOB_STATES.index(JobState.SUSPENDED)]
 
 _names = itertools.count()
@@ -171,14 +170,18 @@ def _fill_clusters(connection: Connection, then: Mapping[int, Then]) -> None:
 
 
 def _fill_jobs(connection: Connection, then: Then) -> None:
-    """The jobs that lived, as their spans say; what each had used by then is not kept, but for its time."""
+    """The jobs that lived, as their spans say.
+
+    What each had used by then is not kept, but for its time; nor what held it, or what it waited for: the store has the
+    last of these, which may have come later.
+    """
     j, s = schema.job.c, schema.job_span.c
     as_of = literal(then.as_of)
     holds, on_nodes = s.state.in_(_HOLDING), s.state.in_(_ON_NODES)
     # Of a job that was started again later the last start is told; of the run that went on then, its span.
     started = case((j.started_at <= as_of, j.started_at), (holds, s.since), else_=null())
     words = case({number: state.value for number, state in enumerate(JOB_STATES)}, value=s.state)
-    lost = ("cpu_used_seconds", "memory_used_bytes", "ended_at", "exit_status")
+    lost = ("cpu_used_seconds", "memory_used_bytes", "ended_at", "exit_status", "hold", "depends_on")
     then_: dict[str, ColumnElement[Any]] = {
         **{name: null() for name in lost},
         "ended_estimated": literal(False),
@@ -190,7 +193,6 @@ def _fill_jobs(connection: Connection, then: Then) -> None:
         "started_at": case((on_nodes, started), else_=null()),
         "walltime_used_seconds": case((holds, as_of - started), else_=null()),
         "eligible_at": case((j.eligible_at <= as_of, j.eligible_at), else_=null()),
-        "hold": case((s.state.in_(_HELD), j.hold), else_=null()),
         "hosts": case((on_nodes & (j.started_at <= as_of), j.hosts), else_=null()),
     }
     living = (
