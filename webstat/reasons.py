@@ -44,7 +44,7 @@ KINDS: dict[str, str] = {
 }
 """Kind -> its title where waiting jobs are counted by reason."""
 
-NOT_KEPT = "webstat: not kept"
+NOT_KEPT = "(what the scheduler said then is not kept)"
 """What stands for the comment of a job at a past moment: the scheduler's words are forgotten when they change."""
 
 NOT_STARTING = frozenset({"stopped", "closed"})
