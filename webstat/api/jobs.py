@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from webstat.errors import NoMoment, WebError
 from webstat.format import HOUR, iso, shorten
 from webstat.health import Cluster, health, stamp
 from webstat.past import look
+from webstat.sheets import plain
 
 ROWS, MOST_ROWS = 100, 500
 MOST_ITEMS, LONGEST_TEXT = 500, 200
@@ -225,13 +225,4 @@ def _lines(rows: Rows, asked: _Asked) -> Iterator[str]:
 def _cells(name: str, values: Sequence[str | int | None]) -> list[str | int]:
     if name.endswith("_at"):
         return ["" if value is None else iso(value) for value in values]  # type: ignore[arg-type]
-    return ["" if value is None else value if isinstance(value, int) else _plain(value) for value in values]
-
-
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-
-def _plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    return ["" if value is None else value if isinstance(value, int) else plain(value) for value in values]
