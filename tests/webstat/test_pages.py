@@ -108,6 +108,7 @@ ADDRESSES = [
     "/user/alice",
     "/group/staff",
     "/history",
+    "/history/jobs?event=ran&sort=user",
     "/health",
     *(f"/cluster/{shape.name}" for shape in WORLD),
 ]
