@@ -9,6 +9,7 @@ import signal
 import sys
 from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
+from agent.accounting_log import AccountingLog
 from agent.commands import Limits
 from agent.diagnose import with_diagnosis
 from agent.errors import AgentError, SettingsError
@@ -126,8 +127,11 @@ def _source(settings: AgentSettings, stop_fd: Optional[int] = None) -> Union[Liv
 
 
 def _taker(settings: AgentSettings, source: Union[LiveSource, Replay]) -> Callable[[], Report]:
+    log = AccountingLog(settings.accounting, zone_named(settings.timezone)) if settings.accounting else None
+
     def take() -> Report:
         report = take_report(source, settings.cluster)
+        report = log.with_ends(report) if log else report
         return with_diagnosis(report, source) if settings.diagnose else report
 
     return take

@@ -60,7 +60,7 @@ class Job:
     depends_on: Optional[str] = None
     """Native dependency text."""
     hosts: Dict[str, int] = field(default_factory=dict)
-    """Node name -> cores, for what runs; empty otherwise. Node names match `Node.name`."""
+    """Node name -> cores, for what runs, and for what has run where a log tells it; empty otherwise. Names as `Node.name`."""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ class AgentSettings:
     """Bytes of one command's output."""
     path: Optional[Path] = None
     diagnose: bool = False
+    accounting: Optional[Path] = None
+    """Folder of the server's accounting log."""
     replay: Optional[Path] = None
     poll: Optional[int] = None
     state: Optional[str] = None
@@ -161,6 +163,7 @@ OPTIONS: Tuple[Option, ...] = (
     Option("--max-output", _megabytes, "MB", "limit for one command's output (default 512)", _ASKING),
     Option("--path", _path, "DIR", "folder of qstat and pbsnodes, searched before PATH", _ASKING),
     Option("--diagnose", _flag, "", "also ask Maui/Moab (diagnose -p, -q); show always does", ("serve", "report")),
+    Option("--accounting", _path, "DIR", "follow the server's accounting log in this folder", ("serve", "report")),
     Option("--replay", _path, "DIR", "use recorded outputs instead of running commands", _ASKING),
     Option("--poll", _count, "N", "with --replay: which poll of a series (default: one after the other)", _ASKING),
     Option("--state", str, "WORD", "with --replay: which state of a recorded failure", _ASKING),
@@ -278,6 +281,8 @@ def _check(settings: AgentSettings) -> None:
     """What no option can see alone."""
     if settings.path is not None and not settings.path.is_dir():
         raise SettingsError(f"--path {settings.path} is no folder; give the one that holds qstat")
+    if settings.accounting is not None and settings.scheduler == "slurm":
+        raise SettingsError("--accounting follows the log of OpenPBS or TORQUE; Slurm writes none, leave it out")
     if settings.replay is None:
         for name in ("poll", "state", "client"):
             if getattr(settings, name) is not None:

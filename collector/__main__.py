@@ -1,4 +1,4 @@
-"""The collector's command line: run, once, check, migrate, import-accounting."""
+"""The collector's command line: run, once, check, migrate, import-accounting, rollup, prune."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from collector.database import migrate as migrate_schema
 from collector.database import open_engine
 from collector.errors import CollectorError, PollFailed
 from collector.import_command import import_accounting
+from collector.prune_command import prune_all, show_doomed
+from collector.rollup_command import rollup as roll_up
 from collector.service import Service
 from collector.settings import Settings, load_settings, settings_path
 from collector.store import Store
@@ -149,6 +151,34 @@ def import_logs(path: Path, cluster: str, paths: tuple[Path, ...], timezone: str
     Stop the collector meanwhile. Exit code 1 if nothing could be read.
     """
     sys.exit(import_accounting(_settings(path), cluster, paths, timezone))
+
+
+@main.command()
+@click.argument("clusters", metavar="[CLUSTER]...", nargs=-1)
+@click.option("--rebuild", is_flag=True, help="Make all of them again for which the jobs are still kept.")
+@click.pass_obj
+def rollup(path: Path, clusters: tuple[str, ...], rebuild: bool) -> None:
+    """Bring the sums of hours and days, and the columns of months, up to date; a running collector does so by itself.
+
+    Of all clusters, or of those named. Killed, the next one goes on where it was, also without --rebuild.
+    Stop the collector meanwhile.
+    """
+    roll_up(_settings(path), clusters, rebuild)
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would go, table by table; also while the collector runs.")
+@click.pass_obj
+def prune(path: Path, dry_run: bool) -> None:
+    """Delete what is older than [retention] keeps, in small steps; a running collector does so by itself.
+
+    Killed, the next one goes on where it was. The store's file does not shrink; what is free in it is used again.
+    """
+    settings = _settings(path)
+    if dry_run:
+        show_doomed(settings)
+    else:
+        prune_all(settings)
 
 
 def _entry() -> None:

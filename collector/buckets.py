@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, or_, select
+from sqlalchemy import Connection, Engine, Table, delete, exists, func, insert, or_, select
 
+from collector.known import kept_since
 from collector.rollup import DAY, HOUR, JobSpan, JobTimes, capacity, day_of, hour_of, usage
 from collector.rows import Row
 from collector.schema import (
@@ -49,17 +50,22 @@ def dirty_hours(engine: Engine, cluster_id: int) -> list[int]:
 def compute(engine: Engine, cluster_id: int, hours: list[int], known_until: int) -> None:
     """Compute `hours` (in order) again, with the days they are in, in transactions of up to ten days.
 
-    `known_until` is the time of the newest report: an hour that is not over by then stays dirty.
+    `known_until` is the time of the newest report: an hour that is not over by then stays dirty. Hours whose jobs
+    were pruned keep their sums.
     """
     for batch in _batches(hours):
         with engine.begin() as connection:
-            _compute_usage(connection, cluster_id, batch, known_until)
-            _compute_capacity(connection, cluster_id, batch, known_until)
+            since = kept_since(connection, cluster_id)
+            if kept := _with_pruned_hours(
+                connection, cluster_id, [hour for hour in batch if hour >= since], known_until
+            ):
+                _compute_usage(connection, cluster_id, kept, known_until)
+                _compute_capacity(connection, cluster_id, kept, known_until)
             over = [hour for hour in batch if hour + HOUR <= known_until]
             connection.execute(
                 delete(dirty_hour).where(dirty_hour.c.cluster_id == cluster_id, dirty_hour.c.bucket.in_(over))
             )
-            for day in sorted({day_of(hour) for hour in batch}):
+            for day in sorted({day_of(hour) for hour in kept}):
                 _sum_day(connection, cluster_id, day)
 
 
@@ -73,6 +79,21 @@ def _batches(hours: list[int]) -> Iterator[list[int]]:
         batch.append(hour)
     if batch:
         yield batch
+
+
+def _with_pruned_hours(connection: Connection, cluster_id: int, hours: list[int], known_until: int) -> list[int]:
+    """The hours, and all others of days that have no hours' sums: these are pruned day by day, and a day needs all."""
+    wanted = set(hours)
+    for day in {day_of(hour) for hour in hours}:
+        here = [
+            select(table.c.bucket).where(
+                table.c.cluster_id == cluster_id, table.c.bucket >= day, table.c.bucket < day + DAY
+            )
+            for table in (usage_hour, capacity_hour)
+        ]
+        if not connection.execute(select(or_(*(exists(one) for one in here)))).scalar_one():
+            wanted.update(range(day, min(day + DAY, known_until), HOUR))
+    return sorted(wanted)
 
 
 def _compute_usage(connection: Connection, cluster_id: int, hours: list[int], known_until: int) -> None:

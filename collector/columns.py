@@ -15,11 +15,12 @@ Numbers = npt.NDArray[Any]
 
 _WIDTHS = {
     "<i8": (
-        *("cpu_used", "cpu_core_seconds", "walltime_used_seconds", "walltime_asked_seconds"),
+        *("walltime", "walltime_used", "cpu_used"),
+        *("cpu_core_seconds", "walltime_used_seconds", "walltime_asked_seconds"),
         *("core_seconds", "gpu_seconds", "run_seconds", "queued_seconds", "queued_core_seconds", "start_wait_seconds"),
     ),
-    "<i2": ("wait_class", "slowdown_class"),
-    "u1": ("flags", "size", "walltime_class", "outcome", "back", "started_back", "state"),
+    "<i2": ("wait_class", "slowdown_class", "back", "started_back", "wait_back", "slowdown_back"),
+    "u1": ("flags", "size", "walltime_class", "outcome", "state"),
 }
 _KIND = {name: np.dtype(kind) for kind, names in _WIDTHS.items() for name in names}
 _USUAL = np.dtype("<i4")

@@ -73,6 +73,18 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
     return before, head
 
 
+def require_schema(engine: Engine) -> None:
+    """Check that there is a store of this version's schema; changes nothing. Raises StoreError with what to do."""
+    database = engine.url.database
+    if engine.url.get_backend_name() == "sqlite" and database and not Path(database).exists():
+        raise StoreError(f"{database} does not exist; start the collector once")
+    head = ScriptDirectory.from_config(_config(engine)).get_current_head()
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current != head:
+        raise StoreError(f"the store has schema {current}, this webstat needs {head}: python -m collector migrate")
+
+
 def lock_for_writing(engine: Engine) -> IO[str] | None:
     """Keep other collectors from writing this SQLite file until the returned handle is closed.
 

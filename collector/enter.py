@@ -16,11 +16,11 @@ from sqlalchemy import BindParameter, Connection, Dialect, Table, bindparam, del
 from collector.buckets import mark_dirty
 from collector.history import unpack
 from collector.ingest import Changes
-from collector.known import WHOLE_JOB, load_arrays
+from collector.known import WHOLE_JOB, kept_since, load_arrays
 from collector.merge import Ended, Stored, corrected
 from collector.rollup import HOUR, hour_of
 from collector.rows import JOB_STATE_NUMBER, Row, job_record, job_row, split_id, words_of
-from collector.schema import JOB_STATES, cluster, job, job_live, job_span, known_span
+from collector.schema import JOB_STATES, cluster, job, job_live, job_span
 from collector.spans import Span
 from collector.words import Words
 from collector.write import update_by_id, write_arrays
@@ -36,22 +36,27 @@ _BY_NUMBER = select(job.c.id, job.c.number, job.c.submitted_at, job.c.server_id)
 _JOBS = WHOLE_JOB.where(job.c.id.in_(_SOME))
 _SPANS = select(job_span).where(job_span.c.job_id.in_(_SOME)).order_by(job_span.c.job_id, job_span.c.since)
 
-DAY = 86400
-
 Key = tuple[str, int]
 """(number, second of its submission): by which a job is the same."""
 
 
 @dataclass
 class Entered:
-    """How many jobs were new, known already as they are, and corrected."""
+    """How many jobs were new, known already as they are, corrected, and too old to be kept."""
 
     new: int = 0
     known: int = 0
     corrected: int = 0
+    pruned: int = 0
+    """They ended in months whose jobs were pruned: nobody can tell any more whether they are counted there."""
 
     def __add__(self, other: Entered) -> Entered:
-        return Entered(self.new + other.new, self.known + other.known, self.corrected + other.corrected)
+        return Entered(
+            self.new + other.new,
+            self.known + other.known,
+            self.corrected + other.corrected,
+            self.pruned + other.pruned,
+        )
 
 
 @dataclass
@@ -64,10 +69,12 @@ class _Touched:
 
 def enter(connection: Connection, cluster_id: int, found: Sequence[Ended], words: Words) -> Entered:
     """Insert and correct jobs, and note which hours must be computed again, and which months packed."""
-    words.intern(connection, words_of([one.job for one in found]))
+    since = kept_since(connection, cluster_id)
+    kept = [one for one in found if one.ended_at >= since]
+    words.intern(connection, words_of([one.job for one in kept]))
     words.keep()  # where this transaction fails, so does the import
-    entered, touched = Entered(), _Touched()
-    for some in _without_repeats(found):
+    entered, touched = Entered(pruned=len(found) - len(kept)), _Touched()
+    for some in _without_repeats(kept):
         entered += _enter(connection, cluster_id, some, words, touched)
     for first, last in _merged(touched.stretches, HOUR):
         mark_dirty(connection, cluster_id, first, last)
@@ -222,18 +229,6 @@ def enter_arrays(connection: Connection, cluster_id: int, sizes: dict[str, int])
     there = load_arrays(connection, cluster_id, list(sizes))
     new = {number: size for number, size in sizes.items() if number not in there}
     write_arrays(connection, cluster_id, Changes(at=0, new_arrays=new))
-
-
-def extend_known(connection: Connection, cluster_id: int, since: int, until: int) -> None:
-    """Note that the jobs of a stretch are known; it joins others from which less than a day parts it."""
-    here = known_span.c.cluster_id == cluster_id
-    near = here & (known_span.c.since < until + DAY) & (known_span.c.until > since - DAY)
-    rows = connection.execute(select(known_span.c.since, known_span.c.until).where(near)).all()
-    first, last = min([since, *(row.since for row in rows)]), max([until, *(row.until for row in rows)])
-    if len(rows) == 1 and (rows[0].since, rows[0].until) == (first, last):
-        return
-    connection.execute(delete(known_span).where(near))
-    connection.execute(insert(known_span).values(cluster_id=cluster_id, since=first, until=last))
 
 
 def _merged(stretches: Iterable[tuple[int, int]], apart: int) -> Iterator[tuple[int, int]]:

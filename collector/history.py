@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from collector.columns import to_bytes
+from collector.known import kept_since
 from collector.lives import (
     JOB_ROW,
     JOBS,
@@ -26,7 +27,7 @@ from collector.lives import (
 )
 from collector.rollup import hour_of
 from collector.schema import history_column, history_month, job, job_span
-from collector.sums import sums
+from collector.sums import CUTS, PAIR, by_cut, spreads, sums
 
 REPACK_SECONDS = 3600
 """How much later than its columns the jobs of a month that goes on may be."""
@@ -49,12 +50,13 @@ def unpack(connection: Connection, cluster_id: int, ends: Iterable[int]) -> None
                 history_month.c.cluster_id == cluster_id,
                 history_month.c.month == month,
                 history_month.c.packed_until > ended_at,
+                history_month.c.pruned.is_(False),
             )
             .values(packed_until=ended_at)
         )
         if changed.rowcount:
             connection.execute(
-                delete(history_column).where(c.cluster_id == cluster_id, c.month == month, c.kind == SUMS)
+                delete(history_column).where(c.cluster_id == cluster_id, c.month == month, c.kind.not_in([JOBS, SPANS]))
             )
 
 
@@ -74,9 +76,8 @@ def unpacked_months(engine: Engine, cluster_id: int, known_until: int) -> list[i
         packed: dict[int, int] = dict(
             connection.execute(statement.where(history_month.c.cluster_id == cluster_id)).all()
         )
-        pruned = pruned_until(connection, cluster_id)
+        month = max(month_of(first), kept_since(connection, cluster_id))
     months = []
-    month = max(month_of(first), pruned)
     while month <= last:
         end = min(month_after(month), hour_of(known_until))
         behind = end - packed.get(month, month)
@@ -86,13 +87,19 @@ def unpacked_months(engine: Engine, cluster_id: int, known_until: int) -> list[i
     return months
 
 
-def pruned_until(connection: Connection, cluster_id: int) -> int:
-    """First second of the month from which on the tables have all jobs; columns of months before it stay as they are."""
-    pruned = select(func.max(history_month.c.month)).where(
-        history_month.c.cluster_id == cluster_id, history_month.c.pruned
+def first_unpacked(connection: Connection, cluster_id: int, month: int, until: int) -> int | None:
+    """The first month from `month` on, before `until`, that has jobs and is not packed to its end; None if none is so."""
+    here = history_month.c.cluster_id == cluster_id
+    packed: dict[int, int] = dict(
+        connection.execute(select(history_month.c.month, history_month.c.packed_until).where(here)).all()
     )
-    last = connection.execute(pruned).scalar_one()
-    return 0 if last is None else month_after(last)
+    while month < until:
+        after = month_after(month)
+        ended = select(job.c.id).where(job.c.cluster_id == cluster_id, job.c.ended_at >= month, job.c.ended_at < after)
+        if packed.get(month, month) < after and connection.execute(ended.limit(1)).first() is not None:
+            return month
+        month = after
+    return None
 
 
 def pack_month(connection: Connection, cluster_id: int, month: int, known_until: int) -> int:
@@ -106,7 +113,12 @@ def pack_month(connection: Connection, cluster_id: int, month: int, known_until:
     jobs, spans = pack_columns(rows, _load_spans(connection, cluster_id, month, end), month)
     columns = {(JOBS, name): numbers for name, numbers in jobs.items()}
     columns |= {(SPANS, name): numbers for name, numbers in spans.items()}
-    columns |= {(SUMS, name): numbers for name, numbers in sums(jobs, spans, month).items()}
+    summed = sums(jobs, spans, month)
+    columns |= {(SUMS, name): numbers for name, numbers in summed.items()}
+    for cut in CUTS:
+        ready = by_cut(summed, cut) | spreads(jobs, month, cut)
+        columns |= {(cut, name): numbers for name, numbers in ready.items()}
+    columns |= {(PAIR, name): numbers for name, numbers in spreads(jobs, month, PAIR).items()}
     here = (history_column.c.cluster_id == cluster_id) & (history_column.c.month == month)
     connection.execute(delete(history_column).where(here))
     packed = [

@@ -5,29 +5,22 @@ The reading itself is imports.py's.
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from agent.errors import SettingsError as ZoneError
 from agent.zones import local_zone_name, zone_named
-from collector.buckets import compute, dirty_hours
 from collector.errors import ImportRefused, StoreBusy
-from collector.history import pack_month, unpacked_months
 from collector.imports import Import, Summary
-from collector.known import known_until
 from collector.logfiles import find_files
+from collector.progress import progress
+from collector.rollup_command import work_off
 from collector.settings import Settings
 from collector.store import Store
 
-HOURS_AT_ONCE = 240
-LINE_SECONDS = 5.0
-"""Between two lines of progress, where no bar can be drawn."""
 SHOWN_SKIPPED = 5
 
 
@@ -65,7 +58,7 @@ def import_accounting(settings: Settings, cluster: str, paths: Sequence[Path], t
         begun = time.monotonic()
         _read(reading, listing.files)
         _close(reading.summary, time.monotonic() - begun)
-        _roll_up(store, cluster_id)
+        work_off(store, cluster_id)
     finally:
         store.close()
     summary = reading.summary
@@ -89,7 +82,7 @@ def _read(reading: Import, files: Sequence[Path]) -> None:
     total = sum(path.stat().st_size for path in files if path.exists())
     begun = time.monotonic()
     done = 0
-    with _progress(total, "reading") as progress:
+    with progress(total, "reading") as say:
         for path in reading.run(files):
             summary = reading.summary
             rate = summary.records / max(time.monotonic() - begun, 0.001)
@@ -97,28 +90,8 @@ def _read(reading: Import, files: Sequence[Path]) -> None:
                 f"{_size(summary.bytes_read)} of {_size(total)}, {rate:,.0f} records/s, "
                 f"{summary.jobs.new:,} jobs new, {summary.jobs.corrected:,} corrected, {path.name}"
             )
-            progress(summary.bytes_read - done, words)
+            say(summary.bytes_read - done, words)
             done = summary.bytes_read
-
-
-def _roll_up(store: Store, cluster_id: int) -> None:
-    """The sums of the hours that the import changed, and the columns of the months."""
-    hours = dirty_hours(store.engine, cluster_id)
-    with store.engine.connect() as connection:
-        until = known_until(connection, cluster_id)
-    if until is None:
-        return
-    with _progress(len(hours), "summing ") as progress:
-        for start in range(0, len(hours), HOURS_AT_ONCE):
-            some = hours[start : start + HOURS_AT_ONCE]
-            compute(store.engine, cluster_id, some, until)
-            progress(len(some), f"{start + len(some):,} of {len(hours):,} hours")
-    months = unpacked_months(store.engine, cluster_id, until)
-    with _progress(len(months), "packing ") as progress:
-        for number, month in enumerate(months, 1):
-            with store.engine.begin() as connection:
-                pack_month(connection, cluster_id, month, until)
-            progress(1, f"{number:,} of {len(months):,} months")
 
 
 def _close(summary: Summary, seconds: float) -> None:
@@ -135,6 +108,8 @@ def _close(summary: Summary, seconds: float) -> None:
     click.echo(
         f"jobs: {summary.jobs.new:,} new, {summary.jobs.corrected:,} corrected, {summary.jobs.known:,} already known"
     )
+    if summary.jobs.pruned:
+        click.echo(f"{summary.jobs.pruned:,} jobs older than what is kept ([retention] spans_days) were passed over")
     if summary.since is not None and summary.until is not None:
         click.echo(f"from {_moment(summary.since)} to {_moment(summary.until)}")
     click.echo(f"{seconds:.1f} s, {summary.records / max(seconds, 0.001):,.0f} records/s")
@@ -154,23 +129,3 @@ def _size(number: float) -> str:
             return f"{number:.0f} {unit}"
         number /= 1000
     return f"{number:.1f} GB"
-
-
-@contextmanager
-def _progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
-    """Call what this gives with (steps done, words): a bar on a terminal, a line now and then elsewhere."""
-    if sys.stdout.isatty():
-        bar: Any = click.progressbar(length=total, label=label, item_show_func=lambda words: words or "", width=24)
-        with bar:
-            yield bar.update
-        return
-    said, done = time.monotonic(), 0
-
-    def say(steps: int, words: str) -> None:
-        nonlocal said, done
-        done += steps
-        if time.monotonic() - said >= LINE_SECONDS:
-            said = time.monotonic()
-            click.echo(f"{label} {done / max(total, 1):4.0%}  {words}")
-
-    yield say

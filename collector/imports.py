@@ -15,10 +15,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select
 
-from collector.enter import Entered, enter, enter_arrays, extend_known, insert_rows
+from collector.enter import Entered, enter, enter_arrays, insert_rows
+from collector.known import kept_since
 from collector.logfiles import TAIL, LogFile, first_line, hash_of
 from collector.logs import Found, LogReader, Unended
 from collector.schema import import_file, import_unended
+from collector.stretches import extend_known
 from collector.swf import TraceReader, is_swf, parse_header
 from collector.words import Words
 
@@ -172,7 +174,9 @@ class Import:
             entered = enter(connection, self._cluster_id, found.ended, self._words)
             enter_arrays(connection, self._cluster_id, found.arrays)
             if found.since is not None and found.until is not None:
-                extend_known(connection, self._cluster_id, found.since, found.until + 1)
+                since = max(found.since, kept_since(connection, self._cluster_id))  # jobs from before were not entered
+                if since <= found.until:
+                    extend_known(connection, self._cluster_id, since, found.until + 1)
             self._store_unended(connection)
             self._note_file(connection, place, mark, position, found)
         place.mark, place.position = mark, position

@@ -227,8 +227,8 @@ def _appeared(job: Job, before: int | None, now: int) -> JobChange:
 def _continued(old: KnownJob, job: Job, before: int | None, now: int) -> JobChange:
     """A job that lived at the last report and is listed again."""
     assert old.span is not None
-    if job.state is JobState.FINISHED and not job.hosts:
-        job = replace(job, hosts=old.job.hosts)  # where it ran is told only while it runs
+    if job.state is JobState.FINISHED:
+        job = _with_what_the_living_tell(job, old.job)
     ended, estimated = _end(job, old.span.since, before, now) if job.state is JobState.FINISHED else (None, False)
     steps: list[tuple[int, JobState]] = []
     state = old.span.state
@@ -245,6 +245,14 @@ def _continued(old: KnownJob, job: Job, before: int | None, now: int) -> JobChan
     first = min(max(steps[0][0] if steps else OPEN, old.span.since), ended if ended is not None else now)
     opened = _spans(job, steps, first, now, ended) if steps else []
     return JobChange(old, job, old.submitted_at, ended, estimated, replace(old.span, until=first), opened)
+
+
+def _with_what_the_living_tell(job: Job, living: Job) -> Job:
+    """Of a job that has ended, some listings no longer tell where it ran, and logs neither its priority nor on what it waited."""
+    priority = living.priority if job.priority is None else job.priority
+    return replace(
+        job, hosts=job.hosts or living.hosts, priority=priority, depends_on=job.depends_on or living.depends_on
+    )
 
 
 def _vanished(old: KnownJob, before: int | None, now: int) -> JobChange:

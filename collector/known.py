@@ -71,6 +71,14 @@ def known_until(connection: Connection, cluster_id: int) -> int | None:
     return max(told, default=None)
 
 
+def kept_since(connection: Connection, cluster_id: int) -> int:
+    """From when on the tables have all jobs that ended, and all spans; 0 where nothing has been pruned.
+
+    Sums of hours before that, and columns of months, can no longer be made again: they stay as they are.
+    """
+    return connection.execute(select(cluster.c.kept_since).where(cluster.c.id == cluster_id)).scalar_one() or 0
+
+
 def load_ended(
     connection: Connection, cluster_id: int, native_ids: Sequence[str], words: dict[int, str]
 ) -> dict[str, KnownJob]:

@@ -6,6 +6,7 @@ itself). How a column lies in bytes is columns.py's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -32,11 +33,14 @@ NO_WALLTIME = len(WALLTIMES) + 1
 UNTOLD, COMPLETED, FAILED, NEVER_RAN, LIVES = range(5)
 """`outcome`: it ran, and no exit status is told; exit status 0; another one; it ended without having run; it lives."""
 
-CLASS_STEP = 0.01
-"""`wait_class` and `slowdown_class` are logarithms in these steps: a class is 1 % wide."""
+CLASS_STEP = 0.02
+"""`wait_class` and `slowdown_class` are logarithms in these steps: a class's middle is within 1 % of all in it."""
 
 SHORT_RUN_SECONDS = 600
 """Bounded slowdown takes shorter runs for this long: (wait + run) ÷ max(run, 10 min), at least 1."""
+
+MOST = 2**31 - 1
+"""Of cores or GPUs: who asks for more has mistyped, and must not keep a month from being packed."""
 
 JOBS, SPANS, SUMS = "jobs", "spans", "sums"
 """Kinds of columns: one element stands for a job, for a span of an irregular job, for what jobs of one kind come to."""
@@ -137,14 +141,15 @@ def _irregular(jobs: Columns, spans: Columns, places: Numbers) -> Numbers:
 
 
 def _begun(jobs: Columns) -> Numbers:
-    """When a job left the queue: its start, or the end of one that never ran."""
-    return np.where(np.isnan(jobs["started_at"]), jobs["ended_at"], jobs["started_at"])
+    """When a job left the queue: its start, or the end of one that never ran, or that clocks say started later."""
+    return np.fmin(jobs["started_at"], jobs["ended_at"])
 
 
 def _job_columns(jobs: Columns, odd: Numbers, lives: Numbers, base: int) -> Columns:
-    submitted, started, ended = jobs["submitted_at"], jobs["started_at"], jobs["ended_at"]
-    ran, asked, status = ended - started, jobs["walltime_seconds"], jobs["exit_status"]
-    never = np.isnan(started)
+    submitted, ended = jobs["submitted_at"], jobs["ended_at"]
+    asked, status, never = jobs["walltime_seconds"], jobs["exit_status"], np.isnan(jobs["started_at"])
+    started = np.where(never, np.nan, _begun(jobs))
+    ran = ended - started
     eligible = np.where(np.isnan(jobs["eligible_at"]), submitted, jobs["eligible_at"])
     wait = np.maximum(started - eligible, 0)
     slowdown = np.maximum((wait + ran) / np.maximum(ran, SHORT_RUN_SECONDS), 1)
@@ -162,8 +167,8 @@ def _job_columns(jobs: Columns, odd: Numbers, lives: Numbers, base: int) -> Colu
         "walltime": _told(asked, NONE),
         "walltime_used": _told(jobs["walltime_used_seconds"], NONE),
         "cpu_used": _told(jobs["cpu_used_seconds"], NONE),
-        "cores": jobs["cores"],
-        "gpus": jobs["gpus"],
+        "cores": np.minimum(jobs["cores"], MOST),
+        "gpus": np.minimum(jobs["gpus"], MOST),
         "flags": odd * IRREGULAR + (jobs["ended_estimated"] > 0) * ESTIMATED + (jobs["task"] > 0) * TASK,
         "size": np.searchsorted(SIZES, jobs["cores"]),
         "walltime_class": np.where(np.isnan(asked), NO_WALLTIME, np.searchsorted(WALLTIMES, asked)),
@@ -175,7 +180,8 @@ def _job_columns(jobs: Columns, odd: Numbers, lives: Numbers, base: int) -> Colu
 
 def _span_columns(spans: Columns, places: Numbers, chosen: Numbers, base: int) -> Columns:
     columns = {"job": places, "since": spans["since"] - base, "until": spans["until"] - base}
-    columns |= {"state": spans["state"], "queue": spans["queue_id"], "cores": spans["cores"], "gpus": spans["gpus"]}
+    columns |= {"state": spans["state"], "queue": spans["queue_id"]}
+    columns |= {name: np.minimum(spans[name], MOST) for name in ("cores", "gpus")}
     return {name: numbers[chosen].astype(np.int64) for name, numbers in columns.items()}
 
 
@@ -206,41 +212,67 @@ def spread(
     whole = np.bincount(rows * (buckets + 1) + first, weights=weights, minlength=size * (buckets + 1))
     whole -= np.bincount(rows * (buckets + 1) + last + 1, weights=weights, minlength=size * (buckets + 1))
     filled = whole.reshape(size, buckets + 1)[:, :-1].cumsum(axis=1) * np.diff(edges).astype(np.float64)
-    filled -= np.bincount(place + first, weights=(since - edges[first]) * factor, minlength=length).reshape(size, -1)
-    filled -= np.bincount(place + last, weights=(edges[last + 1] - until) * factor, minlength=length).reshape(size, -1)
+    filled -= np.bincount(place + first, weights=(since - edges[first]) * factor, minlength=length).reshape(
+        size, buckets
+    )
+    filled -= np.bincount(place + last, weights=(edges[last + 1] - until) * factor, minlength=length).reshape(
+        size, buckets
+    )
     return filled
 
 
-def count(rows: Numbers, at: Numbers, weights: Numbers | None, edges: Numbers, size: int) -> Numbers:
-    """Count moments by bucket, as spread(); each adds its weight, or 1."""
+def counts(rows: Numbers, at: Numbers, values: Mapping[str, Numbers | None], edges: Numbers, size: int) -> Columns:
+    """Count moments by bucket, as spread(): for each name its values added up, or the moments where it has none."""
     buckets = len(edges) - 1
-    inside = (at >= edges[0]) & (at < edges[-1])
-    rows, at = rows[inside], at[inside]
-    place = rows * buckets + np.searchsorted(edges, at, side="right") - 1
-    counted = np.bincount(place, weights=None if weights is None else weights[inside], minlength=size * buckets)
-    return counted.reshape(size, buckets).astype(np.float64)
+    inside = np.flatnonzero((at >= edges[0]) & (at < edges[-1]))
+    place = rows[inside] * buckets + np.searchsorted(edges, at[inside], side="right") - 1
+    counted = {}
+    for name, numbers in values.items():
+        weights = None if numbers is None else numbers[inside]
+        added = np.bincount(place, weights=weights, minlength=size * buckets)
+        counted[name] = added.reshape(size, buckets).astype(np.float64, copy=False)
+    return counted
 
 
 @dataclass(frozen=True, slots=True)
 class Stretches:
-    """Stretches of jobs' lives: whose (position among the jobs), when, in which queue (id), with how many cores and GPUs."""
+    """Stretches of jobs' lives: whose (position among the jobs), and when."""
 
     job: Numbers
     since: Numbers
     until: Numbers
-    queue: Numbers
-    cores: Numbers
-    gpus: Numbers
+    _jobs: Columns
+    _spans: Columns
+    _told: Numbers
+    _regular: Numbers
+
+    def of(self, name: str) -> Numbers:
+        """In which queue (id), or with how many cores or GPUs: queue, cores, gpus."""
+        regular = self._jobs[name][self._regular]
+        return np.concatenate([self._spans[name][self._told], regular]) if len(self._told) else regular
+
+    def chosen(self, which: Numbers) -> Stretches:
+        """Those for which `which` is true."""
+        told, regular = which[: len(self._told)], which[len(self._told) :]
+        return Stretches(
+            self.job[which],
+            self.since[which],
+            self.until[which],
+            self._jobs,
+            self._spans,
+            self._told[told],
+            self._regular[regular],
+        )
 
 
 def runs(jobs: Columns, spans: Columns) -> Stretches:
-    """When the jobs of pack_columns() held cores; needs ended, ran, queue, cores, gpus and flags."""
+    """When the jobs of pack_columns() held cores; needs ended, ran and flags."""
     since = jobs["ended"] - jobs["ran"]
     return _stretches(jobs, spans, HOLDS, jobs["ran"] > 0, since, jobs["ended"])
 
 
 def waits(jobs: Columns, spans: Columns) -> Stretches:
-    """When they waited for cores; needs ended, ran, queued, queue, cores, gpus and flags."""
+    """When they waited for cores; needs ended, ran, queued and flags."""
     until = jobs["ended"] - np.maximum(jobs["ran"], 0)
     return _stretches(jobs, spans, WAITS, jobs["queued"] > 0, until - jobs["queued"], until)
 
@@ -250,10 +282,16 @@ def _stretches(
 ) -> Stretches:
     regular = np.flatnonzero(does & (jobs["flags"] & IRREGULAR == 0))
     told = np.flatnonzero(states[spans["state"]])
-    columns = [
-        (spans["job"][told], regular),
-        (spans["since"][told], since[regular]),
-        (spans["until"][told], until[regular]),
-    ]
-    columns += [(spans[name][told], jobs[name][regular]) for name in ("queue", "cores", "gpus")]
-    return Stretches(*[np.concatenate(pair) if len(told) else pair[1] for pair in columns])
+
+    def both(of_told: Numbers, of_regular: Numbers) -> Numbers:
+        return np.concatenate([of_told, of_regular]) if len(told) else of_regular
+
+    return Stretches(
+        both(spans["job"][told], regular),
+        both(spans["since"][told], since[regular]),
+        both(spans["until"][told], until[regular]),
+        jobs,
+        spans,
+        told,
+        regular,
+    )

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from agent.parsers.accounting import (
-    DELETED,
     ENDED,
     KIND,
+    LONGEST_SECONDS,
+    OF_A_LIFE,
     QUEUED,
     RERUN,
     STARTED,
@@ -31,17 +32,10 @@ from agent.parsers.values import parse_integer
 from collector.merge import Ended
 from collector.rows import split_id
 
-ABORTED = "A"
-"""Kind of the record of a job that was deleted by its dependency."""
-
 MOST_UNENDED = 200_000
 """How many queued jobs are remembered; the oldest are forgotten."""
 
 DAY = 86400
-LONGEST_SECONDS = 10 * 366 * DAY
-"""No job lives longer; what says otherwise is damaged."""
-
-_TALE = frozenset({QUEUED, STARTED, ENDED, RERUN, DELETED, ABORTED})
 _OF_A_RUN = ("start", "end", "Exit_status", "exec_host", "exec_vnode", "session", "run_count")
 
 
@@ -159,7 +153,7 @@ class LogReader:
                 if turns:
                     clock.see(line)
                 held, hand, self._number = line, 0, number
-            elif held is not None and (held[KIND] not in _TALE or is_open(held)):
+            elif held is not None and (held[KIND] not in OF_A_LIFE or is_open(held)):
                 if len(held) < MAX_RECORD:
                     held += "\n" + line
             elif line and not line.isspace():
@@ -189,7 +183,7 @@ class LogReader:
         if found.since is None:
             found.since = self._time(line)
         self._last = line
-        if kind not in _TALE:
+        if kind not in OF_A_LIFE:
             return
         end = line.find(";", TEXT)
         name = line[TEXT:end]

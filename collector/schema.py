@@ -87,6 +87,12 @@ cluster = Table(
     Column("error", Text, comment="words of the last failed poll; NULL when healthy"),
     Column("attempted_at", Float, comment="when the last poll was begun"),
     Column("next_poll_at", Float, comment="when the next one is due"),
+    Column(
+        "kept_since",
+        BigInteger,
+        comment="first second of a month: of jobs that ended before, the tables have lost some, and only history_column "
+        "tells; NULL while they have all",
+    ),
 )
 
 poll = Table(
@@ -356,7 +362,7 @@ history_column = Table(
     metadata,
     Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
     Column("month", BigInteger, primary_key=True),
-    Column("kind", String(8), primary_key=True, comment="jobs, spans or sums: what one element stands for"),
+    Column("kind", String(16), primary_key=True, comment="what one element stands for: see collector/history.py"),
     Column("name", String(24), primary_key=True),
     Column("data", LargeBinary, nullable=False, comment="see collector/columns.py"),
 )
@@ -367,9 +373,12 @@ known_span = Table(
     Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
     Column("since", BigInteger, primary_key=True),
     Column("until", BigInteger, nullable=False),
+    Column(
+        "polled", Boolean, nullable=False, default=False, comment="told by polls that were pruned since; else imported"
+    ),
     sqlite_with_rowid=False,
 )
-"""Stretches of which the jobs are known, beside those that `poll` tells: imported, or polled and pruned since."""
+"""Stretches of which the jobs are known, beside those that `poll` tells; no two of a cluster overlap."""
 
 import_file = Table(
     "import_file",

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from agent.wire import from_wire
 from collector.announce import Announcer
 from collector.client import Peer, failure, fetch_reply, peer_of
 from collector.errors import PollFailed
+from collector.retention import limits_of
 from collector.schedule import first_poll, next_poll, refresh_allowed_at
 from collector.settings import Settings
 from collector.store import PollTimes, Store, Stored
@@ -29,6 +31,13 @@ log = logging.getLogger("collector")
 
 REFRESH_WAIT_SECONDS = 20.0
 """How long an asker of a refresh is kept waiting before it is told that the answer is on its way."""
+
+PRUNE_PAUSE_SECONDS = 0.2
+"""Between two of its short transactions: polls go first, and readers get the disk."""
+PRUNE_EVERY_SECONDS = 3600.0
+"""When nothing is left to prune."""
+PRUNE_FIRST_SECONDS = 60.0
+"""After the start: polls and sums come first."""
 
 
 @dataclass
@@ -86,6 +95,7 @@ class Service:
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._announcer.serve(self.refresh))
+            tasks.create_task(self._keep_pruning())
             for number, watch in enumerate(self.watches):
                 watch.due_at = first_poll(time.time(), number, len(self.watches), watch.period)
                 tasks.create_task(self._keep_polling(watch))
@@ -168,6 +178,22 @@ class Service:
                 await self._in_thread(self._store.roll_up, watch.id)
             except Exception:  # its hours stay marked, and are computed after the next report
                 log.exception("usage could not be rolled up cluster=%s", watch.name)
+
+    async def _keep_pruning(self) -> None:
+        """Delete what is kept no longer, a step at a time between the polls, which use the same thread."""
+        await asyncio.sleep(PRUNE_FIRST_SECONDS)
+        while True:
+            rows: Counter[str] = Counter()
+            try:
+                steps = self._store.prune(limits_of(self._settings.retention, time.time()))
+                while (gone := await self._in_thread(next, steps, None)) is not None:
+                    rows += gone.rows
+                    await asyncio.sleep(PRUNE_PAUSE_SECONDS)
+            except Exception:  # what is left goes the next time
+                log.exception("the store could not be pruned")
+            if rows:
+                log.info("pruned %s", " ".join(f"{table}={number}" for table, number in sorted(rows.items())))
+            await asyncio.sleep(PRUNE_EVERY_SECONDS)
 
     async def refresh(self, name: str) -> dict[str, Any]:
         """What a person who asked for a refresh is told; polls the cluster now where that is allowed."""

@@ -100,6 +100,15 @@ class RetentionSettings(_Table):
     columns_days: Days = 0
     """Ended jobs by columns, from which history is counted: about 15 bytes a job."""
 
+    @model_validator(mode="after")
+    def _columns_outlive_jobs(self) -> RetentionSettings:
+        if self.columns_days and (not self.spans_days or self.columns_days < self.spans_days):
+            raise ValueError(
+                f"columns_days = {self.columns_days} is less than spans_days = {self.spans_days or 'for ever (0)'}: "
+                "jobs that are kept are counted from columns; raise columns_days, or write 0 to keep them for ever"
+            )
+        return self
+
 
 class ClusterSettings(_Table):
     """[[cluster]]: one agent to ask."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,12 @@ from collector.buckets import compute, dirty_hours, mark_dirty
 from collector.database import lock_for_writing, migrate, open_engine
 from collector.history import pack, unpack
 from collector.ingest import Changes, Known, changes, unknown_arrays, unknown_ids
-from collector.known import keep, keep_records, known_until, load_arrays, load_ended, load_known
+from collector.known import keep, keep_records, kept_since, known_until, load_arrays, load_ended, load_known
+from collector.prune import Gone, prune
+from collector.retention import Limits
 from collector.rollup import hour_of
 from collector.rows import Row, job_words, reservations_text
-from collector.schema import cluster, poll
+from collector.schema import OPEN, cluster, poll
 from collector.settings import Settings
 from collector.words import Words
 from collector.write import write_arrays, write_jobs, write_nodes, write_queues
@@ -124,6 +127,7 @@ class Store:
         with self._engine.begin() as connection:
             known = self._take_known(connection, cluster_id)
             number = connection.execute(select(cluster.c.report).where(cluster.c.id == cluster_id)).scalar_one()
+            kept = kept_since(connection, cluster_id)
             is_new = known.taken_at is None or report.taken_at > known.taken_at
             change = Changes(at=int(report.taken_at))
             if is_new:
@@ -132,6 +136,7 @@ class Store:
                 known.ended.update(load_ended(connection, cluster_id, unknown_ids(known, report), texts))
                 known.arrays.update(load_arrays(connection, cluster_id, unknown_arrays(known, report)))
                 change = changes(known, report)
+                change.jobs = [one for one in change.jobs if one.known or one.ended_at is None or one.ended_at >= kept]
                 self._words.intern(connection, (text for one in change.jobs for text in job_words(one.job)))
                 inserted = write_jobs(connection, cluster_id, change.jobs, self._words)
                 write_arrays(connection, cluster_id, change)
@@ -189,6 +194,15 @@ class Store:
         compute(self._engine, cluster_id, hours, until)
         pack(self._engine, cluster_id, until)
         return len(hours)
+
+    def prune(self, limits: Limits) -> Iterator[Gone]:
+        """Delete what is kept no longer, a short transaction at each step; other calls may come between the steps."""
+        for gone in prune(self._engine, limits):
+            known = self._known.get(gone.cluster_id)
+            if known is not None and gone.rows["job"]:
+                known.ended = {name: one for name, one in known.ended.items() if (one.ended_at or OPEN) >= gone.before}
+                known.arrays.clear()  # those that are listed yet are looked up again
+            yield gone
 
     def _take_known(self, connection: Connection, cluster_id: int) -> Known:
         """What is known of a cluster; put back only after a commit, so that a failure has it read anew."""

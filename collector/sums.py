@@ -21,6 +21,38 @@ SUMMED = (
 """See webstat's definitions; the last four, exited and failed are of jobs that ended."""
 
 
+CUTS = ("user", "group", "account", "queue", "size", "walltime_class", "outcome")
+"""Keys by which sums are kept ready, each alone; `kind` of their columns."""
+
+PAIR = "pair"
+"""Kind of what is kept ready by queue and size together."""
+
+
+def by_cut(whole: Columns, cut: str) -> Columns:
+    """sums() -> `back`, `key` and SUMMED: by one of CUTS alone."""
+    return _added_up({"back": whole["back"], "key": whole[cut]}, {name: whole[name] for name in SUMMED})
+
+
+def spreads(jobs: Columns, month: int, cut: str) -> Columns:
+    """How waits and slowdowns are distributed by one of CUTS, or by PAIR: how many jobs are in each class.
+
+    wait_back (months before the one that begins at `month`), wait_key, wait_class, wait_jobs; of all but PAIR also the
+    same of slowdown. A PAIR's key is the queue x 16 + the size.
+    """
+    key = jobs["queue"] * 16 + jobs["size"] if cut == PAIR else jobs[cut]
+    last = int(month_number(np.array([month]))[0])
+    ended = last - month_number(jobs["ended"] + month)
+    columns: Columns = {}
+    for what, back in (("wait", ended + jobs["started_back"]), ("slowdown", ended)):
+        if what == "slowdown" and cut == PAIR:
+            continue
+        some = np.flatnonzero((jobs[f"{what}_class"] >= 0) & ((what == "wait") | (jobs["outcome"] != LIVES)))
+        keys = {"back": back[some], "key": key[some], "class": jobs[f"{what}_class"][some]}
+        counted = _added_up(keys, {"jobs": np.ones(len(some), dtype=np.int64)})
+        columns |= {f"{what}_{name}": numbers for name, numbers in counted.items()}
+    return columns
+
+
 def sums(jobs: Columns, spans: Columns, month: int) -> Columns:
     """pack_columns() of a month -> SUM_KEYS and SUMMED: what jobs of one kind did in each month until that one.
 
@@ -69,10 +101,10 @@ def _usage(jobs: Columns, found: Stretches, month: int, last: int, names: tuple[
         start, end = (int(np.datetime64(n, "M").astype("datetime64[s]").astype(np.int64)) for n in (number, number + 1))
         seconds = np.minimum(found.until + month, end) - np.maximum(found.since + month, start)
         some = np.flatnonzero(seconds > 0)
-        values = {names[0]: found.cores * seconds, names[1]: found.gpus * seconds, names[2]: seconds}
+        values = {names[0]: found.of("cores") * seconds, names[1]: found.of("gpus") * seconds, names[2]: seconds}
         part = _moments(jobs, found.job[some], np.full(len(some), number), last, {})
         part |= {name: numbers[some] for name, numbers in values.items() if name}
-        part["queue"] = found.queue[some]
+        part["queue"] = found.of("queue")[some]
         parts.append(part)
     return _joined(parts)
 
@@ -95,13 +127,18 @@ def _joined(parts: list[Columns]) -> Columns:
 def _added(parts: list[Columns]) -> Columns:
     """One row for each set of keys."""
     rows = _joined(parts)
-    code = np.zeros(len(rows["back"]), dtype=np.int64)
-    for name in SUM_KEYS:
-        values, number = np.unique(rows[name], return_inverse=True)
-        code = code * max(1, len(values)) + number
+    return _added_up({name: rows[name] for name in SUM_KEYS}, {name: rows[name] for name in SUMMED})
+
+
+def _added_up(keys: Columns, values: Columns) -> Columns:
+    """One row for each set of keys, with the sums of the values."""
+    code = np.zeros(len(keys["back"]), dtype=np.int64)
+    for numbers in keys.values():
+        distinct, number = np.unique(numbers, return_inverse=True)
+        code = code * max(1, len(distinct)) + number
         _, code = np.unique(code, return_inverse=True)  # so that it never overflows
     _, first, code = np.unique(code, return_index=True, return_inverse=True)
-    added = {name: rows[name][first] for name in SUM_KEYS}
-    for name in SUMMED:
-        added[name] = np.bincount(code, weights=rows[name], minlength=len(first)).astype(np.int64)
+    added = {name: numbers[first] for name, numbers in keys.items()}
+    for name, numbers in values.items():
+        added[name] = np.bincount(code, weights=numbers, minlength=len(first)).astype(np.int64)
     return added

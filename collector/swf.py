@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from agent.parsers.accounting import LONGEST_SECONDS
 from agent.parsers.openpbs_jobs import job_of
 from agent.parsers.values import parse_integer, printable
 from agent.states import JobState
-from collector.logs import DAY, LONGEST_SECONDS, Found, Problem
+from collector.logs import DAY, Found, Problem
 from collector.merge import UNSEEN, Ended
 
 FAILED, COMPLETED, CANCELLED = 0, 1, 5

@@ -100,7 +100,7 @@ class JobListing:
     def comment(self, job: Job) -> str | None:
         """The scheduler's words, as `qstat -f` has them."""
         if job.started is not None:
-            where = self._exec_vnode(job)
+            where = self.exec_vnode(job)
             text = f"Job run at {minute_text(job.started, self.zone)} on {where}"
             if job.phase is Phase.ENDED:
                 text += " and failed" if job.exit_status else " and finished"
@@ -174,7 +174,7 @@ class JobListing:
         home = f"{site.login}:/home/{user.name}/{job.name}"
         out.append(("Error_Path", f"{home}.e{job.number}{index}"))
         if has_started:
-            out += [("exec_host", self._exec_host(job)), ("exec_vnode", self._exec_vnode(job))]
+            out += [("exec_host", self.exec_host(job)), ("exec_vnode", self.exec_vnode(job))]
         if job.wanted_start is not None and job.phase is Phase.WAITING:
             out.append(("Execution_Time", self._time(job.wanted_start)))
         if not (job.array and has_started):
@@ -182,7 +182,7 @@ class JobListing:
         out += [("Join_Path", "n"), ("Keep_Files", "n"), ("Mail_Points", "a")]
         out += [("mtime", self._time(self._changed(job))), ("Output_Path", f"{home}.o{job.number}{index}")]
         out += [("Priority", "0"), ("qtime", self._time(job.submitted)), ("Rerunable", "True")]
-        out += self._resources(job)
+        out += self.resources(job)
         if job.started is not None:
             out.append(("stime", self._time(job.started)))
         if job.released is not None and has_started:
@@ -241,7 +241,7 @@ class JobListing:
         out += [("Keep_Files", "n"), ("Mail_Points", "a"), ("mtime", self._time(max(changed, job.submitted)))]
         out += [("Output_Path", f"{home}.o{array.number}.^array_index^"), ("Priority", "0")]
         out += [("qtime", self._time(job.submitted)), ("Rerunable", "True")]
-        out += self._resources(job)
+        out += self.resources(job)
         if array.begun is not None:
             out.append(("stime", self._time(array.begun)))
         out += [("substate", "70" if array.begun is not None else "10"), ("Variable_List", self._environment(job))]
@@ -262,7 +262,8 @@ class JobListing:
             out.append(("max_run_subjobs", str(array.slot_limit)))
         return out
 
-    def _resources(self, job: Job) -> Attributes:
+    def resources(self, job: Job) -> Attributes:
+        """What it asked for."""
         chunk = f"ncpus={job.cores}" + (f":ngpus={job.gpus}" if job.gpus else "") + f":mem={job.memory}gb"
         select = f"{job.chunks}:{chunk}"
         out = [("Resource_List.mem", f"{job.all_memory}gb"), ("Resource_List.ncpus", str(job.all_cores))]
@@ -276,13 +277,14 @@ class JobListing:
     def _place(self, job: Job) -> str:
         return "scatter" if job.chunks > 1 else "free"
 
-    def _exec_host(self, job: Job) -> str:
+    def exec_host(self, job: Job) -> str:
         """`cn001/0*24+cn002/0*24`; one core has no star."""
         nodes = self.site.nodes
         times = f"*{job.cores}" if job.cores > 1 else ""
         return "+".join(f"{nodes[n].name}/{next(bits(cores))}{times}" for n, cores in job.places)
 
-    def _exec_vnode(self, job: Job) -> str:
+    def exec_vnode(self, job: Job) -> str:
+        """`(cn001:ncpus=24:mem=8388608kb)+...`."""
         gpus = f":ngpus={job.gpus}" if job.gpus else ""
         each = f":ncpus={job.cores}{gpus}:mem={job.memory * 1048576}kb)"
         return "+".join(f"({self.site.nodes[n].name}{each}" for n, _ in job.places)

@@ -17,10 +17,11 @@ from pathlib import Path
 from types import FrameType
 from zoneinfo import ZoneInfo
 
+from demo.accounting import AccountingLog
 from demo.client import SOCKET
 from demo.dialects import answer
 from demo.simulation import Simulation
-from demo.state import load_epoch
+from demo.state import accounting_folder, load_epoch
 
 CLIENT_SECONDS = 10.0
 """How long a client may take to say what it wants, and to take the answer."""
@@ -47,8 +48,11 @@ def run_server(state: Path, say: Callable[[str], None] = print, with_parent: boo
         epoch = load_epoch(state)
         began = time.monotonic()
         simulations = {name: epoch.simulate(name) for name in epoch.clusters}
-        for simulation in simulations.values():
+        logs = {}
+        for name, simulation in simulations.items():
             simulation.advance(int(time.time()))
+            if folder := accounting_folder(state, name):
+                logs[name] = AccountingLog(folder, simulation)
         with _listen(state) as listener:
             try:
                 say(f"demo: {', '.join(simulations)} answer after {time.monotonic() - began:.1f} s")
@@ -57,7 +61,7 @@ def run_server(state: Path, say: Callable[[str], None] = print, with_parent: boo
                     with contextlib.suppress(TimeoutError):
                         connection, _ = listener.accept()
                         with connection:
-                            _serve_one(connection, simulations)
+                            _serve_one(connection, simulations, logs)
                 return 0
             finally:
                 (state / SOCKET).unlink(missing_ok=True)
@@ -90,13 +94,15 @@ def _listen(state: Path) -> socket.socket:
     return listener
 
 
-def _serve_one(connection: socket.socket, simulations: dict[str, Simulation]) -> None:
+def _serve_one(connection: socket.socket, simulations: dict[str, Simulation], logs: dict[str, AccountingLog]) -> None:
     connection.settimeout(CLIENT_SECONDS)
     try:
         with connection.makefile("rb") as stream:
             request = json.loads(stream.readline(MAX_REQUEST))
         simulation = simulations[request["cluster"]]
         simulation.advance(int(time.time()))
+        if log := logs.get(request["cluster"]):
+            log.write()
         printed = answer(simulation, request["argv"], _zone(request.get("zone")))
         head = {"exit_code": printed.exit_code, "stdout": len(printed.stdout), "stderr": len(printed.stderr)}
         connection.sendall(json.dumps(head).encode() + b"\n" + printed.stdout + printed.stderr)

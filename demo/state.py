@@ -2,6 +2,7 @@
 
 STATE_DIR/epoch.json              seed, start, time zone offset: all that the simulation depends on
 STATE_DIR/simulation.socket       while `python -m demo serve` runs
+STATE_DIR/<cluster>/accounting/   the log of a cluster with OpenPBS, a file a day
 STATE_DIR/<cluster>/bin/qstat     and pbsnodes (and pbs_rstat, or scontrol): to be put first on an agent's PATH
 """
 
@@ -87,6 +88,11 @@ def load_epoch(state: Path) -> Epoch:
 def bin_folder(state: Path, cluster: str) -> Path:
     """Where a cluster's commands are."""
     return state.resolve() / cluster / "bin"
+
+
+def accounting_folder(state: Path, cluster: str) -> Path | None:
+    """Where a cluster's accounting log is; None where its scheduler is not simulated so far."""
+    return state.resolve() / cluster / "accounting" if site_named(cluster).kind == "openpbs" else None
 
 
 def _write_commands(state: Path, site: Site) -> None:

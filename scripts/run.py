@@ -30,7 +30,7 @@ from collector.errors import CollectorError
 from collector.settings import Settings, load_settings, settings_path
 from collector.store import PollTimes, Store
 from demo.past import all_reports, gaps
-from demo.state import bin_folder, prepare
+from demo.state import accounting_folder, bin_folder, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE_PORT = 8050
@@ -117,7 +117,10 @@ def demo_plan(folder: Path, days: int, port: int | None) -> Plan:
     for name in epoch.clusters:
         endpoint = f"ipc://{folder}/{name}"
         agent = [sys.executable, "-m", "agent", "serve", "--bind", endpoint, "--cluster", name]
-        programs[f"agent of {name}"] = [*agent, "--path", str(bin_folder(state, name))]
+        agent += ["--path", str(bin_folder(state, name))]
+        if log := accounting_folder(state, name):
+            agent += ["--accounting", str(log)]
+        programs[f"agent of {name}"] = agent
         clusters.append((name, endpoint, True))
     config = write_config(folder, clusters, 30, port)
     return Plan("DEMO: three simulated clusters", config, programs, lambda settings: fill_past(settings, state, days))

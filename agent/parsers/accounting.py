@@ -22,8 +22,15 @@ KIND = 20
 TEXT = 22
 """Where a line has its time, its kind, and its job and text."""
 
-QUEUED, STARTED, ENDED, RERUN, DELETED = "Q", "S", "E", "R", "D"
-"""Kinds that tell of a job's life; the others are of reservations, licences, changed attributes, suspension."""
+QUEUED, STARTED, ENDED, RERUN, DELETED, ABORTED = "Q", "S", "E", "R", "D", "A"
+"""Kinds that tell of a job's life; the others are of reservations, licences, changed attributes, suspension.
+
+Aborted is a job that its dependency deleted."""
+
+OF_A_LIFE = frozenset({QUEUED, STARTED, ENDED, RERUN, DELETED, ABORTED})
+
+LONGEST_SECONDS = 10 * 366 * 86400
+"""No job lives longer; what says otherwise is damaged."""
 
 _LINE = re.compile(r"[01]\d/[0-3]\d/\d{4} [0-2]\d:[0-5]\d:[0-6]\d;[A-Za-z];").match
 _ID = re.compile(r"([0-9]{1,18})(?:\[([0-9]{0,18})\])?((?:\.[\w.-]{1,255})?)\Z", re.ASCII).match

@@ -19,11 +19,12 @@ from sqlalchemy import select, text
 
 from agent.states import JobState
 from collector import imports, logfiles
-from collector.enter import Entered, extend_known
+from collector.enter import Entered
 from collector.errors import ImportRefused
 from collector.logfiles import LogFile, find_files
 from collector.schema import dirty_hour
 from collector.store import PollTimes, Store
+from collector.stretches import extend_known
 from tests.collector.imported import (
     OPENPBS_LOG,
     SAMPLES,

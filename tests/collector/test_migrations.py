@@ -71,7 +71,7 @@ def test_every_row_is_kept(url: str) -> None:
     assert migrate(engine) == ("0003", "0003")
     engine.dispose()
     after = contents(url)
-    new = {"cluster": {"reservations": None}, "queue": {"limits": None}}
+    new = {"cluster": {"reservations": None, "kept_since": None}, "queue": {"limits": None}}
     for name, rows in before.items():
         if name != "alembic_version":
             assert after.pop(name) == [{**row, **new.get(name, {})} for row in rows], name

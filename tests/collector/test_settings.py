@@ -11,6 +11,7 @@ from collector.errors import SettingsError
 from collector.settings import (
     ClusterSettings,
     CollectorSettings,
+    RetentionSettings,
     Settings,
     StoreSettings,
     WebSettings,
@@ -32,10 +33,11 @@ def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
     shown = load(tmp_path, EXAMPLE.read_text())
     assert shown.collector == CollectorSettings()
     assert shown.web == WebSettings()
+    assert shown.retention == RetentionSettings()
     assert shown.store.url == f"sqlite:///{tmp_path}/var/webstat.sqlite"
 
 
-@pytest.mark.parametrize("model", [StoreSettings, CollectorSettings, WebSettings, ClusterSettings])
+@pytest.mark.parametrize("model", [StoreSettings, CollectorSettings, WebSettings, RetentionSettings, ClusterSettings])
 def test_the_example_names_every_setting(model: type) -> None:
     text = EXAMPLE.read_text()
     for name in model.model_fields:  # type: ignore[attr-defined]

@@ -318,6 +318,10 @@ class Builder:
             rows.append({**none, "cluster_id": ident, "at": int(self.now - 20 - step * 120), "seconds": 30.0, **row})
         if rows:
             connection.execute(insert(schema.poll), rows)
+        told = [row for row in rows if row.get("report") is not None]
+        if told:
+            since, until = (int(find(row["taken_at"] for row in told)) for find in (min, max))
+            connection.execute(insert(schema.known_span).values(cluster_id=ident, since=since, until=until + 1))
 
     def _sums(self, connection: Connection, ident: int, shape: Shape, taken_at: float) -> None:
         serving = {"cluster_id": ident, "gpu_seconds": 0}

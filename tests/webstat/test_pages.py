@@ -105,6 +105,7 @@ ADDRESSES = [
     "/node/certainty/cn001",
     "/user/alice",
     "/group/staff",
+    "/history",
     "/health",
     *(f"/cluster/{shape.name}" for shape in WORLD),
 ]

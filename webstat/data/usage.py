@@ -55,11 +55,10 @@ def known_stretches(polls: pd.DataFrame, period: int, since: int, until: float, 
     longest = max(LATE_AFTER * period, step)
     stretches: list[Stretch] = []
     for at, told in good.itertuples(index=False):
-        start = at - period if np.isnan(told) else min(told, at - period)
-        if stretches and (at - stretches[-1][1] <= longest or start <= stretches[-1][1]):
-            stretches[-1] = (stretches[-1][0], at)
-        else:
-            stretches.append((start, at))
+        begun = start = at - period if np.isnan(told) else min(told, at - period)
+        while stretches and (at - stretches[-1][1] <= longest or begun <= stretches[-1][1]):
+            start = min(start, stretches.pop()[0])
+        stretches.append((start, at))
     cut = [(max(start, since), min(end, until)) for start, end in stretches]
     return [(start, end) for start, end in cut if end > start]
 

@@ -226,7 +226,13 @@ def week_figure(shares: Numbers, *, theme: str) -> dict[str, Any] | None:
             "showline": False,
             "fixedrange": True,
         },
-        "yaxis": {"autorange": "reversed", "showgrid": False, "type": "category", "rangemode": "normal"},
+        "yaxis": {
+            "autorange": "reversed",
+            "showgrid": False,
+            "type": "category",
+            "rangemode": "normal",
+            "tickvals": list(WEEKDAYS),
+        },
         "annotations": notes if most != least else notes[:1],
     }
     return {"data": [heat], "layout": layout}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dash import html
 
 from webstat.components.cards import empty, kpi, note
@@ -51,9 +53,9 @@ def layout(view: View) -> list[Part]:
             [
                 html.Div(
                     [history_tables.week_card(asked, view), history_tables.mix_card(asked, view, "size")],
-                    className="col-12 col-xl-5 ws-col",
+                    className="col-12 col-xl-4 ws-col",
                 ),
-                html.Div(history_tables.waits_card(asked, view), className="col-12 col-xl-7 ws-col"),
+                html.Div(history_tables.waits_card(asked, view), className="col-12 col-xl-8 ws-col"),
             ],
             className="row g-3 mb-3",
         ),
@@ -61,9 +63,9 @@ def layout(view: View) -> list[Part]:
             [
                 html.Div(
                     [history_tables.mix_card(asked, view, "walltime"), history_tables.mix_card(asked, view, "state")],
-                    className="col-12 col-xl-5 ws-col",
+                    className="col-12 col-xl-4 ws-col",
                 ),
-                html.Div(history_tables.nodes_card(asked, view), className="col-12 col-xl-7 ws-col"),
+                html.Div(history_tables.nodes_card(asked, view), className="col-12 col-xl-8 ws-col"),
             ],
             className="row g-3",
         ),
@@ -80,8 +82,9 @@ def question_of(view: View) -> tuple[Question, list[str]]:
 
 
 def answered(view: View, asked: Asked) -> Answer:
-    """The answer, remembered as long as what it rests on."""
-    return view.source.remember(("history", *asked.key), lambda: answer(view.source.explorer, asked))
+    """The answer, remembered as long as what it rests on; how it is drawn does not matter to it."""
+    found = view.source.remember(("history", *asked.key), lambda: answer(view.source.explorer, asked))
+    return replace(found, asked=asked)
 
 
 def _head(asked: Asked, view: View, found: Answer | None = None) -> html.Div:

@@ -240,9 +240,8 @@ def totals_card(found: Answer, view: View) -> html.Section:
     when = range_words(found.asked.since, found.asked.until, found.asked.zone)
     before = ", against the period before" if found.all_before is not None else ""
     if question.compare and found.all_before is None:
-        before = "; nothing is known of the period before"
-    elif found.all_before is not None and found.known_before < 0.98:
-        before = f", against the period before, of which {percent(found.known_before)} is known"
+        known = f"only {percent(found.known_before)}" if found.known_before else "nothing"
+        before = f"; not compared, since {known} of the period before is known"
     if found.totals.empty:
         body: Part = empty("No job in this range.", "Another range, or fewer filters, may show some.")
     else:

@@ -18,7 +18,10 @@ def upgrade() -> None:
         sa.Column("cluster_id", sa.Integer(), nullable=False),
         sa.Column("month", sa.BigInteger(), nullable=False),
         sa.Column(
-            "kind", sa.String(length=8), nullable=False, comment="jobs, spans or sums: what one element stands for"
+            "kind",
+            sa.String(length=16),
+            nullable=False,
+            comment="what one element stands for: see collector/history.py",
         ),
         sa.Column("name", sa.String(length=24), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False, comment="see collector/columns.py"),
@@ -100,6 +103,9 @@ def upgrade() -> None:
         sa.Column("cluster_id", sa.Integer(), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "polled", sa.Boolean(), nullable=False, comment="told by polls that were pruned since; else imported"
+        ),
         sa.ForeignKeyConstraint(
             ["cluster_id"],
             ["cluster.id"],
@@ -107,6 +113,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("cluster_id", "since"),
         sqlite_with_rowid=False,
     )
+    with op.batch_alter_table("cluster", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "kept_since",
+                sa.BigInteger(),
+                nullable=True,
+                comment="first second of a month: of jobs that ended before, the tables have lost some, and only "
+                "history_column tells; NULL while they have all",
+            )
+        )
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.create_index(
             "job_long",

@@ -19,6 +19,9 @@ from webstat.data.explore.explorer import EVERYTHING, Asked, Counter, Explorer
 from webstat.data.explore.metrics import HOUR, METRICS, Measured, Metric, divided
 from webstat.data.explore.quantiles import QUANTILES
 
+ENOUGH_KNOWN = 0.9
+"""How much of the period before must be known for a comparison to mean anything."""
+
 SHORTEST_GAP = 900
 """Seconds; reports closer to each other belong together."""
 
@@ -63,7 +66,7 @@ class Answer:
     known: Numbers
     """How much of each bucket is known, 0 to 1, over its clusters. Where it is 0, series and whole are NaN."""
     known_before: float
-    """The same of the period before; 0 where it is not compared. Where it is 0, nothing of that period is told."""
+    """The same of the period before; 0 where it is not compared. Below ENOUGH_KNOWN nothing of that period is told."""
 
     @property
     def edges(self) -> Numbers:
@@ -78,36 +81,54 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
     names = tuple(dict.fromkeys((*metric.measures, *_TABLE)))
     counter = explorer.counter(asked, int(wide[0]), int(wide[-1]), names, (question.by,))
     cut = counter.cut(question.by, int(wide[0]), int(wide[-1]), names)
-    totals = counter.measured(cut, wide, names)
-    usable, wide_usable = (explorer.capacity(asked, some)["usable"].to_numpy() for some in (edges, wide))
-    series, whole, lines = _series(counter, metric, cut, edges, usable)
+    # All that is counted is counted once: in the buckets of the period before, then those of the range.
+    former = _edges_before(asked) if question.compare else edges[:1]
+    all_edges, first = np.concatenate([former[:-1], edges]), len(former) - 1
+    measured = counter.measured(cut, all_edges, names)
+    known = known_share(explorer, asked, all_edges)
+    usable = explorer.capacity(asked, all_edges)["usable"].to_numpy()
+    halves = [slice(0, first), slice(first, None)] if question.compare else [slice(None)]
+    totals = {name: _summed(numbers, halves) for name, numbers in measured.items()}
+    wide_usable = _summed(usable[None, :], halves)[0]
+    series, whole, lines = _series(counter, metric, cut, all_edges, usable, measured)
     value = _series(counter, metric, cut, wide, wide_usable, totals)[0]
     waits = counter.distributed(cut, wide, "wait", (0.5, 0.9))[0]
     frame = _totals(explorer, asked, metric, cut, totals, value, waits)
     overall = _overall(counter, metric, wide, totals, wide_usable)
-    known = known_share(explorer, asked, edges)
-    before = float(known_share(explorer, asked, wide[:2])[0]) if question.compare else 0.0
-    if before == 0:
+    before = float(np.average(known[:first], weights=np.diff(former))) if question.compare else 0.0
+    compared = before >= ENOUGH_KNOWN
+    if not compared:
         frame["before"] = np.nan
+    series, whole = (np.where(known > 0, numbers, np.nan) for numbers in (series, whole))
     return Answer(
         asked,
         metric,
         frame.drop(columns="row"),
-        np.where(known > 0, series[frame["row"].to_numpy()], np.nan),
-        np.where(known > 0, whole, np.nan),
-        _former(explorer, counter, metric) if before else None,
-        np.where(usable > 0, usable / HOUR, np.nan),
+        series[frame["row"].to_numpy(), first:],
+        whole[first:],
+        whole[:first] if compared else None,
+        np.where(usable > 0, usable / HOUR, np.nan)[first:],
         overall[-1],
-        overall[0] if before else None,
-        None if lines is None else np.where(known > 0, lines, np.nan),
+        overall[0] if compared else None,
+        None if lines is None else np.where(known > 0, lines, np.nan)[:, first:],
         gaps(explorer, asked),
-        known,
+        known[first:],
         before,
     )
 
 
+def _edges_before(asked: Asked) -> Numbers:
+    """The buckets of the period before: as many, each as long before its own, or months."""
+    start = int(asked.before[0])
+    return asked.edges - (asked.since - start) if asked.exact else month_edges(start, asked.since)
+
+
+def _summed(numbers: Numbers, halves: list[slice]) -> Numbers:
+    return np.stack([numbers[:, half].sum(axis=1) for half in halves], axis=1)
+
+
 def _series(
-    counter: Counter, metric: Metric, cut: Cut, edges: Numbers, usable: Numbers, measured: Measured | None = None
+    counter: Counter, metric: Metric, cut: Cut, edges: Numbers, usable: Numbers, measured: Measured
 ) -> tuple[Numbers, Numbers, Numbers | None]:
     """The metric by key and bucket, that of everything by bucket, and the quantiles of what is distributed."""
     if metric.value is None:
@@ -115,22 +136,11 @@ def _series(
         lines = counter.distributed(EVERYTHING, edges, metric.distributed, QUANTILES)[0][0].T
         series = counter.distributed(cut, edges, metric.distributed, (0.5,))[0][:, :, 0]
         return series, lines[0], lines
-    if measured is None:
-        measured = counter.measured(cut, edges, metric.measures)
     together = {name: numbers.sum(axis=0, keepdims=True) for name, numbers in measured.items()}
-    if "core_seconds" in together:  # where offline nodes still worked off jobs, what was in use was usable
-        usable = np.where(usable > 0, np.maximum(usable, together["core_seconds"][0]), usable)
+    # Where offline nodes still worked off jobs, what was in use was usable.
+    usable = np.where(usable > 0, np.maximum(usable, together["core_seconds"][0]), usable)
     seconds = np.diff(edges)
     return metric.value(measured, seconds, usable), metric.value(together, seconds, usable)[0], None
-
-
-def _former(explorer: Explorer, counter: Counter, metric: Metric) -> Numbers:
-    """The metric of everything in the period before, bucket by bucket."""
-    asked = counter.asked
-    start = int(asked.before[0])
-    edges = asked.edges - (asked.since - start) if asked.exact else month_edges(start, asked.since)
-    usable = explorer.capacity(asked, edges)["usable"].to_numpy()
-    return _series(counter, metric, EVERYTHING, edges, usable)[1]
 
 
 def _totals(

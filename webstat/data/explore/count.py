@@ -10,7 +10,7 @@ from collections.abc import Collection
 import numpy as np
 
 from collector.columns import Numbers
-from collector.lives import Columns, Stretches, count, runs, spread, waits
+from collector.lives import Columns, counts, month_number, runs, spread, waits
 from collector.sums import SUMMED, ended_values
 from webstat.data.explore.cut import COLUMNS, Cut, has_key, matching
 from webstat.data.explore.shapes import Filters, Lives
@@ -43,13 +43,17 @@ _ENDED = frozenset(
 
 def columns_for(names: Collection[str], by: str | None, filters: Filters) -> set[str]:
     """The columns of jobs that counting these measures takes."""
-    needed = {COLUMNS[cut] for cut in (by, *filters) if cut is not None} - {"cluster"} | {"queue", "cores", "gpus"}
+    needed = {COLUMNS[cut] for cut in (by, *filters) if cut is not None} - {"cluster"}
+    if {"core_seconds", "queued_core_seconds"} & set(names):
+        needed.add("cores")
+    if "gpu_seconds" in names:
+        needed.add("gpus")
     if "start_wait_seconds" in names:
         needed.add("wait")
     if _ENDED & set(names):
         needed.add("outcome")
     if {"cpu_used", "cpu_core_seconds"} & set(names):
-        needed.add("cpu_used")
+        needed |= {"cpu_used", "cores"}
     if {"walltime_used_seconds", "walltime_asked_seconds"} & set(names):
         needed |= {"walltime", "walltime_used"}
     return needed
@@ -74,55 +78,55 @@ def measures(lives: Lives, cut: Cut, edges: Numbers, names: Collection[str], fil
     queues = filters.get("queue")
     for kinds, stretches in ((_RUNS, runs), (_WAITS, waits)):
         if kinds.keys() & set(names):
-            some = _in_queues(stretches(jobs, lives.spans), queues)
-            where = cut.of_stretches(rows, some.job, some.queue)
+            some = stretches(jobs, lives.spans)
+            if queues is not None:
+                some = some.chosen(has_key(some.of("queue"), queues))
+            where = rows[some.job] if cut.by != "queue" else cut.rows[some.of("queue")]
             for name in kinds.keys() & set(names):
-                weights = None if kinds[name] is None else getattr(some, kinds[name])
+                column = kinds[name]
+                weights = None if column is None else some.of(column)
                 found[name] = spread(where, some.since, some.until, weights, edges, cut.size)
     if queues is not None:
         mine = has_key(jobs["queue"], queues)
         jobs, rows = {name: numbers[mine] for name, numbers in jobs.items()}, rows[mine]
-    started = jobs["ended"] - np.maximum(jobs["ran"], 0)
-    began = jobs["ran"] >= 0
-    if "submitted" in names:
-        found["submitted"] = count(rows, started - jobs["queued"], None, edges, cut.size)
-    if "started" in names:
-        found["started"] = count(rows[began], started[began], None, edges, cut.size)
-    if "start_wait_seconds" in names:
-        found["start_wait_seconds"] = count(rows[began], started[began], jobs["wait"][began], edges, cut.size)
-    if _ENDED & set(names):
-        told = _ended(jobs, names)
-        for name in _ENDED & set(names):
-            found[name] = count(rows, jobs["ended"], told[name], edges, cut.size)
+    started, wanted = jobs["ended"] - np.maximum(jobs["ran"], 0), set(names)
+    if "submitted" in wanted:
+        found |= counts(rows, started - jobs["queued"], {"submitted": None}, edges, cut.size)
+    if wanted & {"started", "start_wait_seconds"}:
+        began = jobs["ran"] >= 0
+        values = {"started": None, "start_wait_seconds": jobs["wait"][began] if "wait" in jobs else None}
+        some_values = {name: values[name] for name in values.keys() & wanted}
+        found |= counts(rows[began], started[began], some_values, edges, cut.size)
+    if wanted & _ENDED:
+        found |= counts(rows, jobs["ended"], _ended(jobs, names), edges, cut.size)
     return found
 
 
-def monthly(sums: Columns, cut: Cut, edges: Numbers, names: Collection[str], filters: Filters) -> dict[str, Numbers]:
-    """The same from Gatherer.sums(); `edges` are those of UTC months."""
-    kept = matching(sums, filters)
-    rows = cut.of_jobs(sums)
-    month = sums["month"] - int(edges[:1].astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)[0])
+def monthly(rows: Numbers, sums: Columns, edges: Numbers, names: Collection[str], size: int) -> dict[str, Numbers]:
+    """The same from Gatherer.summed(), of which `rows` are those of the cut, -1 for what is left out.
+
+    `edges` are those of UTC months, or of several together.
+    """
+    bucket = month_buckets(sums["month"], edges)
     buckets = len(edges) - 1
-    inside = (month >= 0) & (month < buckets)
-    if kept is not None:
-        inside &= kept
-    place = rows[inside] * buckets + month[inside]
+    inside = np.flatnonzero((bucket >= 0) & (rows >= 0))
+    place = rows[inside] * buckets + bucket[inside]
     return {
-        name: np.bincount(place, weights=sums[name][inside], minlength=cut.size * buckets).reshape(cut.size, buckets)
+        name: np.bincount(place, weights=sums[name][inside], minlength=size * buckets).reshape(size, buckets)
         for name in names
     }
+
+
+def month_buckets(months: Numbers, edges: Numbers) -> Numbers:
+    """The bucket of each month (since 1970); -1 of those outside. `edges` are those of UTC months, or several together."""
+    starts, end = month_number(edges[:-1]), int(month_number(edges[-1:] - 1)[0]) + 1
+    found = np.searchsorted(starts, months, side="right") - 1
+    return np.where(months < end, found, -1)
 
 
 def _ended(jobs: Columns, names: Collection[str]) -> Columns:
     """ended_values(), of columns that are not there as if nobody told them: their measures are not asked for."""
     untold = np.full_like(jobs["ended"], -1)
-    columns = {name: jobs.get(name, untold) for name in ("cpu_used", "walltime", "walltime_used")}
-    told = ended_values({**columns, **{name: jobs[name] for name in ("ran", "outcome", "cores")}})
+    columns = {name: jobs.get(name, untold) for name in ("cpu_used", "walltime", "walltime_used", "cores")}
+    told = ended_values({**columns, **{name: jobs[name] for name in ("ran", "outcome")}})
     return {name: numbers for name, numbers in told.items() if name in names}
-
-
-def _in_queues(some: Stretches, queues: Collection[int] | None) -> Stretches:
-    if queues is None:
-        return some
-    mine = has_key(some.queue, queues)
-    return Stretches(*[getattr(some, name)[mine] for name in Stretches.__slots__])

@@ -44,9 +44,9 @@ NAMES = {
 
 OUTCOMES = {
     COMPLETED: ("completed", "completed"),
-    FAILED: ("failed", "failed (exit status not 0)"),
+    FAILED: ("failed", "failed"),
     NEVER_RAN: ("never-ran", "ended before it ran"),
-    UNTOLD: ("untold", "ended, exit status not told"),
+    UNTOLD: ("untold", "exit status not told"),
     LIVES: ("lives", "has not ended"),
 }
 """Outcome -> its word in addresses, and in sentences."""
@@ -99,10 +99,6 @@ class Cut:
         if self.by is None:
             return np.zeros(len(jobs["cluster"]), dtype=np.int64)
         return self.rows[jobs[COLUMNS[self.by]]]
-
-    def of_stretches(self, of_jobs: Numbers, job: Numbers, queue: Numbers) -> Numbers:
-        """The row of each stretch of a job's life."""
-        return self.rows[queue] if self.by == "queue" else of_jobs[job]
 
 
 @dataclass(frozen=True)

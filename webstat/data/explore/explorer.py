@@ -6,7 +6,7 @@ What is made of the counts is answer.py's and its neighbours'.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any
 
@@ -15,11 +15,12 @@ import pandas as pd
 from sqlalchemy import Row
 
 from collector.columns import Numbers
-from collector.lives import Columns, spread
+from collector.lives import SUMS, Columns, spread
+from collector.sums import PAIR, SUM_KEYS
 from webstat.data.explore import buckets, quantiles
 from webstat.data.explore.count import columns_for, measures, monthly, narrowed
-from webstat.data.explore.cut import CLASSES, COLUMNS, WORDS, Cut, Product, cut_of
-from webstat.data.explore.gather import Gatherer
+from webstat.data.explore.cut import CLASSES, COLUMNS, WORDS, Cut, Product, cut_of, matching
+from webstat.data.explore.gather import Gatherer, Month
 from webstat.data.explore.metrics import Measured
 from webstat.data.explore.question import Question
 from webstat.data.explore.shapes import Known, Lives
@@ -40,8 +41,8 @@ NONE = "–"
 class Asked:
     """A question with what of the store it is about.
 
-    `edges` are those of its buckets, within what is known; `wide` those of the period before and its own. `months` are
-    the packed ones; `exact` is whether jobs are counted one by one.
+    `edges` are those of its buckets, within what is known. `months` are the packed ones; `exact` is whether jobs are
+    counted one by one.
     """
 
     question: Question
@@ -51,6 +52,13 @@ class Asked:
     keys: dict[str, tuple[int, ...]]
     edges: Numbers
     exact: bool
+    skipped: frozenset[Month] = frozenset()
+    """Months of whose jobs the filters keep none."""
+
+    @property
+    def wanted(self) -> tuple[Row[Any], ...]:
+        """The packed months that have to be looked at."""
+        return tuple(row for row in self.months if (row.cluster_id, row.month) not in self.skipped)
 
     @property
     def since(self) -> int:
@@ -99,23 +107,24 @@ class Counter:
     gatherer: Gatherer
     asked: Asked
     lives: Lives | None
+    _sums: dict[tuple[str, ...], Columns] = field(default_factory=dict)
 
     def cut(self, by: str | None, since: int, until: int, names: Collection[str]) -> Cut:
         """The cut by all keys that occur in [since, until)."""
         if by is None:
             return EVERYTHING
         if self.lives is not None:
-            return cut_of(by, self.lives.jobs[COLUMNS[by]], *([self.lives.spans["queue"]] if by == "queue" else []))
-        return cut_of(by, self._sums(since, until, names)[COLUMNS[by]])
+            spans = [self.lives.spans["queue"]] if by == "queue" else []
+            return cut_of(by, self.lives.jobs[COLUMNS[by]], *spans)
+        sums = self._summed(by, since, until, names)
+        return cut_of(by, sums["key" if COLUMNS[by] == self._kind(by) else COLUMNS[by]])
 
     def measured(self, cut: Cut, edges: Numbers, names: Collection[str]) -> Measured:
         """Measures by row of the cut and bucket; `edges` are those of UTC months where months are counted."""
         if self.lives is not None:
             return measures(self.lives, cut, edges, names, self.asked.keys)
-        months = buckets.month_edges(int(edges[0]), int(edges[-1]))
-        counted = monthly(self._sums(int(edges[0]), int(edges[-1]), names), cut, months, names, self.asked.keys)
-        places = np.searchsorted(months, edges[:-1])
-        return {name: np.add.reduceat(numbers, places, axis=1) for name, numbers in counted.items()}
+        sums = self._summed(cut.by, int(edges[0]), int(edges[-1]), names)
+        return monthly(self._rows(cut, sums), sums, edges, names, cut.size)
 
     def distributed(
         self, cut: Cut | Product, edges: Numbers, what: str, shares: Sequence[float]
@@ -124,23 +133,52 @@ class Counter:
         and how many jobs they rest on.
         """
         shape = (cut.size, len(edges) - 1)
+        since, until = int(edges[0]), int(edges[-1])
         if self.lives is not None:
             some, at, values = quantiles.values(self.lives.jobs, what, self.asked.keys)
-            inside = np.flatnonzero((at >= edges[0]) & (at < edges[-1]))
+            inside = np.flatnonzero((at >= since) & (at < until))
             rows = cut.of_jobs(self.lives.jobs)[some[inside]] * shape[1]
             rows += np.searchsorted(edges, at[inside], side="right") - 1
             found, counts = quantiles.exact(rows, values[inside], shape[0] * shape[1], shares)
-        else:
-            columns = {*quantiles.CLASSES[what], *(COLUMNS[by] for by in (cut.by, *self.asked.keys) if by)} - {
-                "cluster"
-            }
-            since, until = int(edges[0]), int(edges[-1])
-            ended = self.gatherer.ended(self.asked.known, self.asked.months, since, until, columns)
+            found /= quantiles.SCALES[what]
+        elif self.asked.keys:
+            columns = {*quantiles.CLASSES[what], *cut.columns, *(COLUMNS[by] for by in self.asked.keys)} - {"cluster"}
+            ended = self.gatherer.ended(self.asked.known, self.asked.wanted, since, until, columns)
             found, counts = quantiles.classed(ended, what, cut, edges, self.asked.keys).quantiles(shares)
+        else:
+            kind = PAIR if isinstance(cut, Product) else self._kind(cut.by)
+            columns = {f"{what}_{name}" for name in ("back", "key", "class", "jobs")}
+            counted = self.gatherer.summed(self.asked.known, self.asked.months, since, until, kind, columns)
+            if isinstance(cut, Product):
+                key = counted[f"{what}_key"]
+                rows = cut.of_jobs({"cluster": counted["cluster"], "queue": key >> 4, "size": key & 15})
+            else:
+                rows = self._rows(cut, {**counted, "key": counted[f"{what}_key"]})
+            found, counts = quantiles.ready(rows, counted, what, edges, cut.size).quantiles(shares)
         return found.reshape(*shape, len(shares)), counts.reshape(shape)
 
-    def _sums(self, since: int, until: int, names: Collection[str]) -> Columns:
-        return self.gatherer.sums(self.asked.known, self.asked.months, since, until, tuple(names))
+    def _kind(self, by: str | None) -> str:
+        """The sums that hold a cut: those kept ready by it alone, unless filters need more."""
+        return SUMS if self.asked.keys else "outcome" if by in (None, "cluster") else COLUMNS[by]
+
+    def _summed(self, by: str | None, since: int, until: int, names: Collection[str]) -> Columns:
+        kind = self._kind(by)
+        keys = SUM_KEYS if kind == SUMS else ("back", "key")
+        wanted = tuple(sorted({*keys, *names}))
+        place = (kind, str(since), str(until), *wanted)
+        if place not in self._sums:
+            months = self.asked.wanted
+            self._sums[place] = self.gatherer.summed(self.asked.known, months, since, until, kind, wanted)
+        return self._sums[place]
+
+    def _rows(self, cut: Cut, sums: Columns) -> Numbers:
+        """The row of each sum; -1 of those that filters leave out."""
+        if cut.by is None:
+            rows = np.zeros(len(sums["month"]), dtype=np.int64)
+        else:
+            rows = cut.rows[sums["key" if COLUMNS[cut.by] == self._kind(cut.by) else COLUMNS[cut.by]]]
+        kept = matching(sums, self.asked.keys)
+        return rows if kept is None else np.where(kept, rows, -1)
 
 
 class Explorer:
@@ -164,22 +202,34 @@ class Explorer:
         """What a question is about. Clusters that the store does not know are left out."""
         names = question.kept("cluster")
         chosen = tuple(c for c in clusters if c.id is not None and (not names or c.name in names))
-        imported = self._ask(history.load_ends, tuple(c.id for c in chosen if c.id is not None))
+        ids = tuple(c.id for c in chosen if c.id is not None)
+        imported = self._ask(history.load_ends, ids)
+        months = tuple(self._ask(history.load_months, ids))
         known = tuple(
-            Known(c.id, c.report, max(int(c.taken_at or 0), imported.get(c.id, 0))) for c in chosen if c.id is not None
+            Known(
+                c.id,
+                c.report,
+                max(int(c.taken_at or 0), imported.get(c.id, 0)),
+                tuple(row for row in months if row.cluster_id == c.id),
+            )
+            for c in chosen
+            if c.id is not None
         )
-        months = tuple(self._gatherer.months(known))
         last = max((cluster.until for cluster in known), default=question.until)
         until = min(question.until, last) if last > question.since else question.until
         first = 2 * question.since - until if question.compare else question.since
-        exact = self._gatherer.jobs_within(months, first, until) <= MOST_EXACT
+        keys = {by: self._keys(by, words) for by, words in question.filters if by != "cluster"}
+        skipped = frozenset[Month]().union(
+            *(self._gatherer.lacking(months, first, until, COLUMNS[by], kept) for by, kept in keys.items())
+        )
+        wanted = [row for row in months if (row.cluster_id, row.month) not in skipped]
+        exact = self._gatherer.jobs_within(wanted, first, until) <= MOST_EXACT
         if exact:
             edges = buckets.edges(question.since, until, question.step, question.zone)
         else:
             edges = buckets.month_edges(question.since, until)
             edges[-1] = max(min(int(edges[-1]), last), int(edges[-2]) + 1)
-        keys = {by: self._keys(by, words) for by, words in question.filters if by != "cluster"}
-        return Asked(question, chosen, known, months, keys, edges, exact)
+        return Asked(question, chosen, known, months, keys, edges, exact, skipped)
 
     def counter(
         self, asked: Asked, since: int, until: int, names: Collection[str], cuts: Collection[str | None]
@@ -189,7 +239,7 @@ class Explorer:
             return Counter(self._gatherer, asked, None)
         wanted = {column for by in (None, *cuts) for column in columns_for(names, by, asked.keys)}
         wanted |= {*quantiles.COLUMNS["wait"], *quantiles.COLUMNS["slowdown"]}
-        lives = self._gatherer.lives(asked.known, asked.months, since, until, wanted)
+        lives = self._gatherer.lives(asked.known, asked.wanted, since, until, wanted)
         return Counter(self._gatherer, asked, narrowed(lives, asked.keys))
 
     def capacity(self, asked: Asked, edges: Numbers) -> pd.DataFrame:
@@ -201,11 +251,14 @@ class Explorer:
         size = buckets.DAY if by_day else buckets.HOUR
         last = max((cluster.until for cluster in asked.known), default=until)
         ends = np.maximum(np.minimum(starts + size, last), starts + 1)
+        rates = frame[frame.columns[1:]].to_numpy(dtype=np.float64) / size
+        if len(rates) > 1 and starts[-1] + size > last:
+            rates[-1] = rates[-2]  # what goes on is summed now and then only: its nodes are those of the hour before
         rows = np.zeros(len(starts), dtype=np.int64)
         return pd.DataFrame(
             {
-                name: spread(rows, starts, ends, frame[name].to_numpy() / (ends - starts), edges, 1)[0]
-                for name in frame.columns[1:]
+                name: spread(rows, starts, ends, rates[:, place], edges, 1)[0]
+                for place, name in enumerate(frame.columns[1:])
             }
         )
 

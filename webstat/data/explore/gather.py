@@ -14,8 +14,9 @@ from sqlalchemy import Row
 
 from collector.columns import from_bytes, kind_of
 from collector.lives import JOBS, SPANS, SUMS, Columns, month_after, month_number, month_of
-from collector.sums import SUM_KEYS, sums
+from collector.sums import PAIR, by_cut, spreads, sums
 from webstat.cache import Memory, Weighed
+from webstat.data.explore.cut import has_key
 from webstat.data.explore.shapes import Ended, Known, Lives
 from webstat.data.queries import history
 
@@ -23,8 +24,16 @@ MOST_BYTES = 384 << 20
 """Of decoded columns that are kept."""
 
 SPAN_COLUMNS = ("job", "since", "until", "state", "queue", "cores", "gpus")
+JOB_COLUMNS = (
+    "ended", "ran", "queued", "flags", "wait", "wait_class", "slowdown_class", "started_back", "walltime", "walltime_used",
+    "cpu_used", "cores", "gpus", "size", "walltime_class", "outcome", "user", "group", "account", "queue",
+)  # fmt: skip
 LIFE = ("ended", "ran", "queued", "flags")
 """Columns of jobs without which nothing can be counted."""
+
+
+Month = tuple[int, int]
+"""(cluster id, first second)"""
 
 
 class Gatherer:
@@ -40,10 +49,6 @@ class Gatherer:
         """End the threads."""
         self._workers.shutdown()
 
-    def months(self, clusters: Sequence[Known]) -> Sequence[Row[Any]]:
-        """load_months() of the clusters."""
-        return self._ask(history.load_months, tuple(cluster.id for cluster in clusters))
-
     def jobs_within(self, months: Sequence[Row[Any]], since: int, until: int) -> int:
         """How many packed jobs have to be looked at for a range."""
         return sum(row.jobs for row in months if _touches(row, since, until))
@@ -51,7 +56,10 @@ class Gatherer:
     def lives(
         self, clusters: Sequence[Known], months: Sequence[Row[Any]], since: int, until: int, names: Collection[str]
     ) -> Lives:
-        """The jobs that lived in [since, until) or ended at `since`, with LIFE and the columns named."""
+        """The jobs that lived in [since, until) or ended at `since`, with LIFE and the columns named.
+
+        `months` are those to be looked at; jobs in others that are packed are left out.
+        """
         names = tuple(dict.fromkeys((*LIFE, *names)))
         wanted = [row for row in months if _touches(row, since, until)]
         found = self._columns(wanted, JOBS, names)
@@ -62,38 +70,57 @@ class Gatherer:
             if key in found and key in spans:
                 pieces.append(_cut(found[key], spans[key], row.cluster_id, row.month, since, until, row.packed_until))
         for cluster in clusters:
-            jobs, rest, first = self._tail(cluster, months)
+            jobs, rest, first = self._tail(cluster)
             if first is not None and first < until:
                 some = {name: jobs[name] for name in names}
                 pieces.append(_cut(some, rest, cluster.id, 0, since, until, None))
         return _joined(pieces, names)
 
-    def sums(
-        self, clusters: Sequence[Known], months: Sequence[Row[Any]], since: int, until: int, names: Collection[str]
+    def summed(
+        self,
+        clusters: Sequence[Known],
+        months: Sequence[Row[Any]],
+        since: int,
+        until: int,
+        kind: str,
+        names: Collection[str],
     ) -> Columns:
-        """Sums by kinds of jobs over whole UTC months: `month` (months since 1970), `cluster`, SUM_KEYS, the SUMMED named.
+        """Columns of SUMS, of one of CUTS, or of PAIR, month by month, with `month` (since 1970) each row is of and `cluster`.
 
-        Months of the range that are not packed as a whole are counted from their jobs.
+        Months that are not packed as a whole are counted from their jobs. A row's month is its own less what the
+        column `back` says, or `wait_back`, or `slowdown_back`, whichever is among the names.
         """
-        keys = tuple(key for key in SUM_KEYS if key != "back")
+        names = tuple(names)
+        back = next(name for name in names if name.endswith("back"))
         wanted = [row for row in months if _touches(row, since, until)]
-        found = self._columns(wanted, SUMS, ("back", *keys, *names))
+        found = self._columns(wanted, kind, names)
         rows = []
         for row in wanted:
             packed = found.get((row.cluster_id, row.month))
             if packed is None:
-                rows += self._counted(row, names)
-            else:
-                rows.append(_summed(packed, row.cluster_id, row.month, (*keys, *names)))
+                packed = self._counted(row, kind)
+            if packed is not None:
+                rows.append(_dated(packed, row.cluster_id, row.month, names, back))
         for cluster in clusters:
-            jobs, spans, first = self._tail(cluster, months)
-            if first is not None:
-                rows.append(_tail_sums(jobs, spans, cluster, (*keys, *names)))
+            jobs, spans, first = self._tail(cluster)
+            if first is not None and first < until:
+                last = month_of(int(jobs["ended"].max()))
+                moved = {"since": spans["since"] - last, "until": spans["until"] - last}
+                packed = made({**jobs, "ended": jobs["ended"] - last}, {**spans, **moved}, last, kind)
+                rows.append(_dated(packed, cluster.id, last, names, back))
         empty = np.zeros(0, dtype=np.int64)
         return {
             name: np.concatenate([one[name] for one in rows]) if rows else empty
-            for name in ("month", "cluster", *keys, *names)
+            for name in (*names, "month", "cluster")
         }
+
+    def lacking(
+        self, months: Sequence[Row[Any]], since: int, until: int, column: str, keys: Collection[int]
+    ) -> set[Month]:
+        """The months that touch a range, of whose jobs none has any of these keys of a cut."""
+        wanted = [row for row in months if _touches(row, since, until)]
+        found = self._columns(wanted, column, ("key",))
+        return {month for month, packed in found.items() if not has_key(packed["key"], keys).any()}
 
     def ended(
         self, clusters: Sequence[Known], months: Sequence[Row[Any]], since: int, until: int, names: Collection[str]
@@ -110,38 +137,34 @@ class Gatherer:
                 true = jobs["ended"] < row.packed_until - row.month
                 result.append(Ended(jobs, int(month_number(np.array([row.month]))[0]), true))
         for cluster in clusters:
-            jobs, _, first = self._tail(cluster, months)
+            jobs, _, first = self._tail(cluster)
             if first is not None:
                 jobs = {**jobs, "cluster": np.full(len(jobs["ended"]), cluster.id, dtype=np.int32)}
                 result.append(Ended(jobs, month_number(jobs["ended"]), True))
         return result
 
-    def _tail(self, cluster: Known, months: Sequence[Row[Any]]) -> tuple[Columns, Columns, int | None]:
-        mine = [row for row in months if row.cluster_id == cluster.id]
-        stamp = (cluster.report, cluster.until, tuple((row.month, row.packed_until, row.version) for row in mine[-3:]))
+    def _tail(self, cluster: Known) -> tuple[Columns, Columns, int | None]:
+        """load_tail() of a cluster."""
+        stamp = tuple((row.month, row.packed_until, row.version) for row in cluster.packed)
         return self._tails.get(
-            (cluster.id, stamp, len(mine), sum(row.packed_until for row in mine)),
-            lambda: self._ask(history.load_tail, cluster.id, mine, cluster.until),
+            (cluster.id, cluster.report, cluster.until, stamp),
+            lambda: self._ask(history.load_tail, cluster.id, cluster.packed, cluster.until),
         )
 
-    def _counted(self, row: Row[Any], names: Collection[str]) -> list[Columns]:
-        """The sums of a month of which the columns are not all true any more, from those of its jobs that are."""
-        columns = ("wait", "cpu_used", "walltime", "walltime_used", "cores", "gpus")
-        keys = tuple(key for key in SUM_KEYS if key != "back")
-        wanted = (*LIFE, *columns, *keys)
-        jobs = self._columns([row], JOBS, wanted).get((row.cluster_id, row.month))
+    def _counted(self, row: Row[Any], kind: str) -> Columns | None:
+        """What summed() takes, of a month whose columns are not all true any more, from those of its jobs that are."""
+        jobs = self._columns([row], JOBS, JOB_COLUMNS).get((row.cluster_id, row.month))
         spans = self._columns([row], SPANS, SPAN_COLUMNS).get((row.cluster_id, row.month))
         if jobs is None or spans is None:
-            return []
+            return None
         true = _cut(jobs, spans, row.cluster_id, 0, 0, 1 << 62, row.packed_until - row.month)
-        counted = sums(true.jobs, true.spans, row.month)
-        return [_summed(counted, row.cluster_id, row.month, (*keys, *names))]
+        return made(true.jobs, true.spans, row.month, kind)
 
-    def _columns(self, months: Sequence[Row[Any]], kind: str, names: Sequence[str]) -> dict[tuple[int, int], Columns]:
+    def _columns(self, months: Sequence[Row[Any]], kind: str, names: Sequence[str]) -> dict[Month, Columns]:
         """(cluster id, month) -> columns, of those months that have all of them."""
         parts = [(row.cluster_id, row.month, row.version) for row in months]
         until = {(row.cluster_id, row.month): row.packed_until for row in months}
-        columns: dict[tuple[int, int], Columns] = {part[:2]: {} for part in parts}
+        columns: dict[Month, Columns] = {part[:2]: {} for part in parts}
         missing: set[history.Part] = set()
         unread: set[str] = set()
         for part in parts:
@@ -206,17 +229,17 @@ def _joined(pieces: Sequence[Lives], names: Collection[str]) -> Lives:
     return Lives(jobs, spans)
 
 
-def _summed(packed: Columns, cluster_id: int, month: int, names: Collection[str]) -> Columns:
+def made(jobs: Columns, spans: Columns, month: int, kind: str) -> Columns:
+    """The columns of a kind, from jobs and spans whose times are less `month`."""
+    if kind == PAIR:
+        return spreads(jobs, month, PAIR)
+    whole = sums(jobs, spans, month)
+    return whole if kind == SUMS else {**by_cut(whole, kind), **spreads(jobs, month, kind)}
+
+
+def _dated(packed: Columns, cluster_id: int, month: int, names: Collection[str], back: str) -> Columns:
     number = int(month_number(np.array([month]))[0])
     found = {name: packed[name] for name in names}
-    found["month"] = number - packed["back"].astype(np.int64)
-    found["cluster"] = np.full(len(packed["back"]), cluster_id, dtype=np.int32)
+    found["month"] = number - packed[back].astype(np.int64)
+    found["cluster"] = np.full(len(packed[back]), cluster_id, dtype=np.int32)
     return found
-
-
-def _tail_sums(jobs: Columns, spans: Columns, cluster: Known, names: Collection[str]) -> Columns:
-    """The sums of what is not packed, by each one's own month."""
-    last = month_of(int(jobs["ended"].max()))
-    whole = {**jobs, "ended": jobs["ended"] - last}
-    rest = {**spans, "since": spans["since"] - last, "until": spans["until"] - last}
-    return _summed(sums(whole, rest, last), cluster.id, last, names)

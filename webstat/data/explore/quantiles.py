@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from collector.columns import Numbers
-from collector.lives import LIVES, SHORT_RUN_SECONDS, Columns, month_number, value_of_class
+from collector.lives import LIVES, SHORT_RUN_SECONDS, Columns, value_of_class
+from webstat.data.explore.count import month_buckets
 from webstat.data.explore.cut import Cut, Product, matching
 from webstat.data.explore.shapes import Ended, Filters
 
@@ -22,11 +23,15 @@ COLUMNS = {"wait": ("wait",), "slowdown": ("wait", "outcome")}
 CLASSES = {"wait": ("wait_class", "started_back"), "slowdown": ("slowdown_class", "outcome")}
 """The same for quantiles from classes."""
 
-_MOST_CLASSES = 2304  # ln(1 + 300 years) in steps of 1 %
+SLOWDOWN_SCALE = 1000
+SCALES = {"wait": 1, "slowdown": SLOWDOWN_SCALE}
+"""What values are multiplied with to be whole numbers, which are sorted many times faster."""
+
+_MOST_CLASSES = 1152  # ln(1 + 300 years) in steps of 2 %
 
 
 def values(jobs: Columns, what: str, filters: Filters) -> tuple[Numbers, Numbers, Numbers]:
-    """(positions of the jobs, when each counts, its value) of the jobs that have one."""
+    """(positions of the jobs, when each counts, its value in units of SCALES) of the jobs that have one."""
     has = jobs["ran"] >= 0
     if what == "slowdown":
         has &= jobs["outcome"] != LIVES
@@ -36,16 +41,16 @@ def values(jobs: Columns, what: str, filters: Filters) -> tuple[Numbers, Numbers
     if what == "wait":
         return some, ended - ran, wait
     slowdown = np.maximum((wait.astype(np.int64) + ran) / np.maximum(ran, SHORT_RUN_SECONDS), 1)
-    return some, ended, slowdown
+    return some, ended, np.rint(slowdown * SLOWDOWN_SCALE).astype(np.int64)
 
 
 def exact(rows: Numbers, found: Numbers, size: int, quantiles: Sequence[float] = QUANTILES) -> tuple[Numbers, Numbers]:
-    """Quantiles of the values of each row, between neighbours in proportion; and how many values each row has.
+    """Quantiles of the values (whole, below 2^32) of each row, between neighbours in proportion; and how many values each row has.
 
     float64 of shape (size, quantiles), NaN where a row has none; int64 of shape (size,).
     """
     counts = np.bincount(rows, minlength=size)
-    ordered = found[np.lexsort((found, rows))] if found.dtype.kind == "f" else _sorted(rows, found)
+    ordered = np.sort((rows.astype(np.int64) << 32) | found.astype(np.int64)) & 0xFFFFFFFF  # one sort instead of two
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     result = np.full((size, len(quantiles)), np.nan)
     there = np.flatnonzero(counts)
@@ -58,22 +63,17 @@ def exact(rows: Numbers, found: Numbers, size: int, quantiles: Sequence[float] =
     return result, counts
 
 
-def _sorted(rows: Numbers, found: Numbers) -> Numbers:
-    """Values in the order of rows, then of values; one sort of whole numbers is many times faster than two."""
-    return np.sort((rows.astype(np.int64) << 32) | found.astype(np.int64)) & 0xFFFFFFFF
-
-
 class Classed:
-    """Counts of classes by row, from packed months; see exact()."""
+    """Counts of classes by row; see exact()."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._counts = np.zeros(size * _MOST_CLASSES, dtype=np.int32)
+        self._counts = np.zeros(size * _MOST_CLASSES)
 
-    def add(self, rows: Numbers, classes: Numbers) -> None:
-        """Some more values."""
+    def add(self, rows: Numbers, classes: Numbers, jobs: Numbers | None = None) -> None:
+        """Some more values, or how many of each."""
         place = rows * _MOST_CLASSES + np.minimum(classes, _MOST_CLASSES - 1)
-        self._counts += np.bincount(place, minlength=len(self._counts))
+        self._counts += np.bincount(place, weights=jobs, minlength=len(self._counts))
 
     def quantiles(self, quantiles: Sequence[float] = QUANTILES) -> tuple[Numbers, Numbers]:
         """As exact(), true to within 1 %."""
@@ -83,14 +83,12 @@ class Classed:
         for row in np.flatnonzero(counts):
             wanted = [share * (counts[row] - 1) + 1 for share in quantiles]
             result[row] = value_of_class(np.searchsorted(sums[row], wanted))
-        return result, counts
+        return result, counts.astype(np.int64)
 
 
 def classed(packed: Iterable[Ended], what: str, cut: Cut | Product, edges: Numbers, filters: Filters) -> Classed:
     """Classes of jobs by row of the cut and bucket; `edges` are those of UTC months, or of several together."""
-    starts, buckets = month_number(edges[:-1]), len(edges) - 1
-    end = int(month_number(edges[-1:] - 1)[0]) + 1
-    bucket_of = np.repeat(np.arange(buckets), np.diff(np.append(starts, end)))
+    buckets = len(edges) - 1
     found = Classed(cut.size * buckets)
     for one in packed:
         classes = one.jobs[f"{what}_class"]
@@ -100,8 +98,22 @@ def classed(packed: Iterable[Ended], what: str, cut: Cut | Product, edges: Numbe
             has &= kept
         if what == "slowdown":
             has &= one.jobs["outcome"] != LIVES
-        back = one.jobs["started_back"].astype(np.int64) if what == "wait" else 0
-        at = np.broadcast_to(one.months - back - starts[0], has.shape)
-        some = np.flatnonzero(has & (at >= 0) & (at < len(bucket_of)))
-        found.add(cut.of_jobs(one.jobs)[some] * buckets + bucket_of[at[some]], classes[some])
+        some = np.flatnonzero(has)
+        ended = np.broadcast_to(one.months, has.shape)[some]
+        bucket = month_buckets(ended - one.jobs["started_back"][some] if what == "wait" else ended, edges)
+        inside = bucket >= 0
+        some, bucket = some[inside], bucket[inside]
+        found.add(cut.of_jobs(one.jobs)[some] * buckets + bucket, classes[some])
+    return found
+
+
+def ready(rows: Numbers, counted: Columns, what: str, edges: Numbers, size: int) -> Classed:
+    """The same from Gatherer.summed() of spreads(), of which `rows` are those of the cut."""
+    buckets = len(edges) - 1
+    bucket = month_buckets(counted["month"], edges)
+    inside = np.flatnonzero((bucket >= 0) & (rows >= 0))
+    found = Classed(size * buckets)
+    found.add(
+        rows[inside] * buckets + bucket[inside], counted[f"{what}_class"][inside], counted[f"{what}_jobs"][inside]
+    )
     return found

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
 
 from collector.columns import Numbers
 from collector.lives import Columns
@@ -14,11 +17,14 @@ Filters = Mapping[str, Collection[int]]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A cluster whose history is asked for: its id, newest report's number, and until when its jobs are known."""
+    """A cluster whose history is asked for: its id, newest report's number, until when its jobs are known, and its rows
+    of load_months().
+    """
 
     id: int
     report: int
     until: int
+    packed: tuple[Row[Any], ...]
 
 
 @dataclass(frozen=True)
