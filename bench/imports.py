@@ -36,7 +36,18 @@ LOGS = {
     "OpenPBS": Path("tests/samples/openpbs-23.06.06/accounting/20261123.gz"),
     "TORQUE": Path("tests/samples/torque-6.1.3.h5/accounting/20261123.gz"),
 }
-_KEPT = ("user", "group", "jobname", "queue", "ctime", "start", "end", "exec_host", "Exit_status", "Resource_List.ncpus")
+_KEPT = (
+    "user",
+    "group",
+    "jobname",
+    "queue",
+    "ctime",
+    "start",
+    "end",
+    "exec_host",
+    "Exit_status",
+    "Resource_List.ncpus",
+)
 _OWN = re.compile(r"(?<=[ ;])(ctime|qtime|etime|start|end|user)=([^ \n]+)")
 _SECONDS_OF_A_DAY = 86400
 _IDS_OF_A_DAY = 100_000

@@ -16,8 +16,12 @@ DEFAULT = Plan()
 
 @click.command()
 @click.option("--jobs", envvar="BENCH_JOBS", default=DEFAULT.jobs, show_default=True, type=click.IntRange(1))
-@click.option("--clusters", envvar="BENCH_CLUSTERS", default=DEFAULT.clusters, show_default=True, type=click.IntRange(1))
-@click.option("--years", envvar="BENCH_YEARS", default=DEFAULT.years, show_default=True, type=click.FloatRange(0.01, 20))
+@click.option(
+    "--clusters", envvar="BENCH_CLUSTERS", default=DEFAULT.clusters, show_default=True, type=click.IntRange(1)
+)
+@click.option(
+    "--years", envvar="BENCH_YEARS", default=DEFAULT.years, show_default=True, type=click.FloatRange(0.01, 20)
+)
 @click.option("--seed", envvar="BENCH_SEED", default=DEFAULT.seed, show_default=True)
 @click.option(
     "--end",
@@ -35,7 +39,7 @@ DEFAULT = Plan()
     show_default=True,
     help="Folder of the store.",
 )
-@click.option("--pack-only", is_flag=True, help="Only make the columns of history that are missing in a store.")
+@click.option("--pack-only", is_flag=True, help="Only make the columns of history again, in a store that is whole.")
 def main(jobs: int, clusters: int, years: float, seed: int, end: datetime, path: Path, pack_only: bool) -> None:
     """Make a store of years of jobs. Killed anywhere, it goes on where it was when it is called again."""
     plan = Plan(jobs, clusters, years, seed, int(end.replace(tzinfo=UTC).timestamp()))

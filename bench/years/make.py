@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import click
 from sqlalchemy import select
@@ -16,6 +15,8 @@ from sqlalchemy import select
 from bench.years.clusters import Cluster, Plan, clusters_of
 from bench.years.machine import Machine, Played
 from bench.years.write import Writer
+from collector.progress import progress
+from collector.rollup_command import work_off
 from collector.schema import import_file
 from collector.settings import Settings, load_settings
 from collector.store import Store
@@ -54,7 +55,12 @@ def make(plan: Plan, path: Path, pack_only: bool = False) -> None:
             raise MadeOtherwise("the store is not whole; call it without --pack-only first")
         with _played(plan, [one.cluster for one in missing]) as stretches:
             for writer in writers:
-                _write(writer, stretches, begun)
+                if writer in missing:
+                    _write(writer, stretches)
+                if pack_only:
+                    writer.forget_columns()
+                hours, months = work_off(store, ids[writer.cluster.name])
+                click.echo(f"{writer.cluster.name}: {hours:,} hours summed, {months:,} months packed")
     finally:
         store.close()
     click.echo(f"{settings.store.url.removeprefix('sqlite:///')}: {time.monotonic() - begun:,.0f} s")
@@ -77,37 +83,16 @@ def _check(store: Store, plan: Plan) -> None:
         raise MadeOtherwise("the folder has a store of another plan; name another folder, or remove it")
 
 
-def _write(writer: Writer, stretches: Iterator[Played], begun: float) -> None:
-    cluster, total = writer.cluster, writer.cluster.end - writer.cluster.start
-    if not writer.is_whole:
-        done = 0
-        with _bar(f"{cluster.name} jobs") as say:
-            for number, played in enumerate(stretches):
-                writer.write(number, played)
-                done += len(played.ended)
-                say((played.until - cluster.start) / total, f"{done:,} jobs, {time.monotonic() - begun:,.0f} s")
-                if played.until >= cluster.end:
-                    break
-    for what, steps in (("sums", writer.sum_up()), ("columns", writer.pack())):
-        with _bar(f"{cluster.name} {what}") as say:
-            for share in steps:
-                say(share, f"{time.monotonic() - begun:,.0f} s")
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Any]:
-    """A bar, told how much is done and words; nothing but its label where no terminal is there."""
-    bar: Any = click.progressbar(length=1000, label=f"{label:16}", item_show_func=lambda words: words, width=24)
-    done = 0
-
-    def say(share: float, words: str) -> None:
-        nonlocal done
-        bar.update(int(share * 1000) - done, words)
-        done = int(share * 1000)
-
-    with bar:
-        yield say
-        bar.update(1000 - done)
+def _write(writer: Writer, stretches: Iterator[Played]) -> None:
+    cluster, done, place, begun = writer.cluster, 0, writer.cluster.start, time.monotonic()
+    with progress(cluster.end - place, cluster.name) as say:
+        for number, played in enumerate(stretches):
+            writer.write(number, played)
+            done += len(played.ended)
+            say(played.until - place, f"{done:,} jobs, {done / (time.monotonic() - begun):,.0f} a second")
+            place = played.until
+            if place >= cluster.end:
+                return
 
 
 @contextmanager

@@ -23,7 +23,9 @@ PLAIN, DELETED, RERUN, SUSPENDED = range(4)
 """`fate`: deleted before it starts; put back once; suspended once."""
 _FATES = (0.945, 0.04, 0.007, 0.008)
 
-_POPULAR = np.array([600, 1800, 3600, 2 * HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY])
+_POPULAR = np.array(
+    [600, 1800, 3600, 2 * HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY]
+)
 """Walltimes that people ask for."""
 _STATUSES = np.array([1, 1, 1, 2, 127, 137, 139, 265])
 _KILLED = 271

@@ -6,24 +6,22 @@ A stretch of time and how far the store has come are one transaction: killed any
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 
 from sqlalchemy import Connection, insert, select, update
 
 from bench.years.clusters import DAY, Cluster
 from bench.years.machine import POLL_SECONDS, POLLED_DAYS, Played
 from bench.years.records import Records
-from collector.buckets import compute, dirty_hours, mark_dirty
-from collector.enter import enter, enter_arrays, extend_known, insert_rows
-from collector.history import pack_month, unpacked_months
+from collector.buckets import mark_dirty
+from collector.enter import enter, enter_arrays
 from collector.ingest import JobChange, RecordChanges
 from collector.rows import NODE_STATE_NUMBER, node_row, words_of
 from collector.schema import cluster as cluster_table
-from collector.schema import import_file, node, node_span, poll
+from collector.schema import history_month, import_file, node, node_span, poll
 from collector.store import PollTimes, Store
-from collector.write import write_jobs, write_queues
+from collector.stretches import extend_known
+from collector.write import insert_rows, write_jobs, write_queues
 
-_HOURS_AT_ONCE = 240
 _POLL_TOOK = 1.2
 
 
@@ -64,20 +62,11 @@ class Writer:
             at = float(self.cluster.end)
             self._store.store_report(self._id, self._records.report(played), PollTimes(at - _POLL_TOOK, _POLL_TOOK))
 
-    def sum_up(self) -> Iterator[float]:
-        """Compute sums of hours and days, then pack(); tells how much is done."""
-        hours = dirty_hours(self._store.engine, self._id)
-        for start in range(0, len(hours), _HOURS_AT_ONCE):
-            compute(self._store.engine, self._id, hours[start : start + _HOURS_AT_ONCE], self.cluster.end)
-            yield start / len(hours)
-
-    def pack(self) -> Iterator[float]:
-        """Make the columns of history of all months that need it; tells how much is done."""
-        months = unpacked_months(self._store.engine, self._id, self.cluster.end)
-        for number, month in enumerate(months, 1):
-            with self._store.engine.begin() as connection:
-                pack_month(connection, self._id, month, self.cluster.end)
-            yield number / len(months)
+    def forget_columns(self) -> None:
+        """Say that the columns of history are to be made again."""
+        with self._store.engine.begin() as connection:
+            here = history_month.c.cluster_id == self._id
+            connection.execute(update(history_month).where(here).values(packed_until=history_month.c.month))
 
     def _begin(self, connection: Connection, mark: str) -> None:
         start = self.cluster.start
