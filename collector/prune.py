@@ -51,7 +51,6 @@ from collector.schema import (
     usage_day,
     usage_hour,
 )
-from collector.stretches import note_polled
 
 JOBS_AT_ONCE = 400
 ROWS_AT_ONCE = 4000
@@ -245,25 +244,14 @@ def _buckets(engine: Engine, cluster_id: int, tables: tuple[Table, ...], limit: 
 
 
 def _polls(engine: Engine, cluster_id: int, limit: int) -> Iterator[Gone]:
-    """The oldest polls; what they told is known goes to `known_span` with them."""
-    columns = (poll.c.id, poll.c.at, poll.c.report, poll.c.taken_at, poll.c.known_since)
-    by_time = select(*columns).where(_here(poll, cluster_id)).order_by(poll.c.at, poll.c.id)
+    """The oldest polls; what they told is known stays in `known_span`."""
+    old = select(poll.c.id).where(_here(poll, cluster_id), poll.c.at < limit).order_by(poll.c.at).limit(ROWS_AT_ONCE)
     while True:
         with engine.begin() as connection:
-            period = connection.execute(select(cluster.c.period_seconds).where(cluster.c.id == cluster_id)).scalar_one()
-            rows = connection.execute(by_time.where(poll.c.at < limit).limit(ROWS_AT_ONCE)).all()
-            if not rows:
-                return
-            last = tuple_(poll.c.at, poll.c.id) > tuple_(rows[-1].at, rows[-1].id)
-            following = connection.execute(by_time.where(last, poll.c.report.is_not(None)).limit(1)).one_or_none()
-            reports = [_told(row) for row in rows if row.report is not None]
-            note_polled(connection, cluster_id, reports, _told(following) if following else None, period)
-            gone = _deleted(connection, (poll, and_(_here(poll, cluster_id), ~last, poll.c.at < limit)))
-        yield Gone(cluster_id, gone)
-
-
-def _told(row: Any) -> tuple[int, int | None]:
-    return int(row.taken_at), row.known_since
+            rows = _deleted(connection, (poll, poll.c.id.in_(old)))
+        if not rows:
+            return
+        yield Gone(cluster_id, rows)
 
 
 def _columns(engine: Engine, cluster_id: int, limit: int) -> Iterator[Gone]:

@@ -373,12 +373,10 @@ known_span = Table(
     Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
     Column("since", BigInteger, primary_key=True),
     Column("until", BigInteger, nullable=False),
-    Column(
-        "polled", Boolean, nullable=False, default=False, comment="told by polls that were pruned since; else imported"
-    ),
+    Column("polled", Boolean, nullable=False, default=False, comment="told by reports; else imported"),
     sqlite_with_rowid=False,
 )
-"""Stretches of which the jobs are known, beside those that `poll` tells; no two of a cluster overlap."""
+"""Stretches of which the jobs are known; no two of a cluster overlap."""
 
 import_file = Table(
     "import_file",

@@ -27,6 +27,7 @@ from collector.rollup import hour_of
 from collector.rows import Row, job_words, reservations_text
 from collector.schema import OPEN, cluster, poll
 from collector.settings import Settings
+from collector.stretches import note_polled
 from collector.words import Words
 from collector.write import write_arrays, write_jobs, write_nodes, write_queues
 
@@ -214,6 +215,7 @@ def _note_poll(
     connection: Connection, cluster_id: int, report: Report, number: int, is_new: bool, times: PollTimes
 ) -> None:
     query_seconds = sum(report.query_seconds.values())
+    known_since = None if times.known_since is None else int(times.known_since)
     states = [record.state for record in report.jobs]
     connection.execute(
         insert(poll).values(
@@ -222,7 +224,7 @@ def _note_poll(
             seconds=times.seconds,
             report=number if is_new else None,
             taken_at=report.taken_at,
-            known_since=None if times.known_since is None else int(times.known_since),
+            known_since=known_since,
             query_seconds=query_seconds,
             running=states.count(JobState.RUNNING),
             pending=sum(1 for state in states if state in IS_PENDING),
@@ -236,6 +238,8 @@ def _note_poll(
         "next_poll_at": times.next_at,
     }
     if is_new:
+        period = connection.execute(select(cluster.c.period_seconds).where(cluster.c.id == cluster_id)).scalar_one()
+        note_polled(connection, cluster_id, int(report.taken_at), known_since, period)
         row.update(
             report=number,
             taken_at=report.taken_at,

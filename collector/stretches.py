@@ -1,7 +1,7 @@
-"""Of which time the jobs of a cluster are known: the rows of `known_span`, beside what `poll` tells itself.
+"""Of which time the jobs of a cluster are known: the rows of `known_span`.
 
-Two kinds: what polls told that were pruned since, with every gap as it was, and what logs told, which are whole but
-silent where nothing happened. Where both tell of a time, the polled row stands and the imported one is cut.
+Two kinds: what reports told, with every gap between them, and what logs told, which are whole but silent where nothing
+happened. Where both tell of a time, the polled row stands and the imported one is cut.
 """
 
 from __future__ import annotations
@@ -39,27 +39,15 @@ def polled_stretches(
     return stretches
 
 
-def note_polled(
-    connection: Connection,
-    cluster_id: int,
-    reports: Sequence[tuple[int, int | None]],
-    following: tuple[int, int | None] | None,
-    period: int,
-) -> None:
-    """Note what reports tell that are about to be pruned, and that they reach to the `following` one, if they do.
-
-    Called for the oldest first: what is noted later goes on where the last stretch ended.
-    """
-    before = _overlapping(connection, cluster_id, 0, OPEN, polled=True)
-    found = polled_stretches(reports, period, before)
-    if following is not None:
-        further = polled_stretches([following], period, found)
-        if len(further) <= len(found):  # else it stands alone, and tells so itself as long as it is there
-            found = further
+def note_polled(connection: Connection, cluster_id: int, at: int, told: int | None, period: int) -> None:
+    """Note what a new report tells of: it goes on with the stretch before, or begins one."""
+    since = at - max(round(LATE_AFTER * period), SHORTEST_GAP_SECONDS, period, at - told if told is not None else 0)
+    before = _overlapping(connection, cluster_id, since - 1, OPEN, polled=True)
+    found = polled_stretches([(at, told)], period, before)
     old, new = [one for one in before if one not in found], [one for one in found if one not in before]
-    for since, until in new:
-        for other in _overlapping(connection, cluster_id, since, until, polled=False):
-            _replace(connection, cluster_id, [other], _without(other, [(since, until)]), polled=False)
+    for start, end in new:
+        for other in _overlapping(connection, cluster_id, start, end, polled=False):
+            _replace(connection, cluster_id, [other], _without(other, [(start, end)]), polled=False)
     _replace(connection, cluster_id, old, new, polled=True)
 
 

@@ -20,8 +20,13 @@ from tests.collector.test_prune import CONFIG, Copy
 
 SMALL_STEPS = """
 import sys, time
-from collector import buckets, prune, rollup_command
+from collector import buckets, prune, rollup_command, store
 from collector.__main__ import main
+def slowly(*given, steps=store.prune):
+    for gone in steps(*given):
+        yield gone
+        time.sleep(0.004)
+store.prune = slowly
 prune.JOBS_AT_ONCE, prune.ROWS_AT_ONCE = 10, 50
 rollup_command.HOURS_AT_ONCE = 48
 buckets.BATCH_SECONDS = 2 * 86400
@@ -66,7 +71,7 @@ def test_killed_anywhere_it_goes_on(copy_past: Copy, tmp_path: Path, words: list
     chance, what = random.Random(5), words[0]
     most = left(killed, what) if what == "prune" else 24 * 150
     least = left(undisturbed, what)
-    steps = sorted((chance.uniform(least + 0.05 * (most - least), most) for _ in range(3)), reverse=True)
+    steps = sorted((chance.uniform(least + 0.15 * (most - least), most) for _ in range(3)), reverse=True)
     for number, target in enumerate(steps):
         process = start(killed, words if number == 0 else words[:1])
         marked = what == "prune" or number > 0

@@ -160,7 +160,11 @@ def usage_card(cores: Cores, view: View) -> html.Section:
     if cores.zoom:
         subtitle = f"cores in use per {cores.by}, means of 15 min; labels give the value at the right edge"
     # Where both cards are beside each other one control is enough.
-    tools: list[Part] = [html.Div(by_choice(cores, view), className="d-lg-none")]
+    history = {"range": "7d"} if cores.by == "user" else {"range": "7d", "by": cores.by}
+    tools: list[Part] = [
+        html.Div(by_choice(cores, view), className="d-lg-none"),
+        link("History", addresses.history_page(cluster=cores.cluster.name, **history)),
+    ]
     if cores.zoom:
         tools.insert(0, link("Whole 24 h", view.address(**{ZOOM: None})))
     body = [html.Div(parts, className="ws-plot"), *([_as_table(cores, view)] if figure is not None else [])]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from collector.stretches import polled_stretches
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -103,9 +105,7 @@ def upgrade() -> None:
         sa.Column("cluster_id", sa.Integer(), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "polled", sa.Boolean(), nullable=False, comment="told by polls that were pruned since; else imported"
-        ),
+        sa.Column("polled", sa.Boolean(), nullable=False, comment="told by reports; else imported"),
         sa.ForeignKeyConstraint(
             ["cluster_id"],
             ["cluster.id"],
@@ -133,3 +133,22 @@ def upgrade() -> None:
         )
 
     # ### end Alembic commands ###
+    _note_what_polls_told()
+
+
+def _note_what_polls_told() -> None:
+    """Until now what is known was told by polls alone."""
+    connection = op.get_bind()
+    clusters = connection.execute(sa.text("SELECT id, period_seconds FROM cluster")).all()
+    for cluster_id, period in clusters:
+        polls = connection.execute(
+            sa.text(
+                "SELECT taken_at, known_since FROM poll WHERE cluster_id = :id AND report IS NOT NULL ORDER BY taken_at"
+            ),
+            {"id": cluster_id},
+        )
+        for since, until in polled_stretches(((int(at), told) for at, told in polls), period):
+            connection.execute(
+                sa.text("INSERT INTO known_span (cluster_id, since, until, polled) VALUES (:id, :since, :until, :yes)"),
+                {"id": cluster_id, "since": since, "until": until, "yes": True},
+            )

@@ -16,7 +16,7 @@ from sqlalchemy import Row
 
 from collector.columns import Numbers
 from collector.lives import SUMS, Columns, spread
-from collector.sums import PAIR, SUM_KEYS
+from collector.sums import PAIR
 from webstat.data.explore import buckets, quantiles
 from webstat.data.explore.count import columns_for, measures, monthly, narrowed
 from webstat.data.explore.cut import CLASSES, COLUMNS, WORDS, Cut, Product, cut_of, matching
@@ -147,14 +147,13 @@ class Counter:
             found, counts = quantiles.classed(ended, what, cut, edges, self.asked.keys).quantiles(shares)
         else:
             kind = PAIR if isinstance(cut, Product) else self._kind(cut.by)
-            columns = {f"{what}_{name}" for name in ("back", "key", "class", "jobs")}
-            counted = self.gatherer.summed(self.asked.known, self.asked.months, since, until, kind, columns)
+            counted = self.gatherer.ready(self.asked.known, self.asked.months, since, until, kind, what)
             if isinstance(cut, Product):
-                key = counted[f"{what}_key"]
+                key = counted["key"]
                 rows = cut.of_jobs({"cluster": counted["cluster"], "queue": key >> 4, "size": key & 15})
             else:
-                rows = self._rows(cut, {**counted, "key": counted[f"{what}_key"]})
-            found, counts = quantiles.ready(rows, counted, what, edges, cut.size).quantiles(shares)
+                rows = self._rows(cut, counted)
+            found, counts = quantiles.ready(rows, counted, edges, cut.size).quantiles(shares)
         return found.reshape(*shape, len(shares)), counts.reshape(shape)
 
     def _kind(self, by: str | None) -> str:
@@ -163,12 +162,11 @@ class Counter:
 
     def _summed(self, by: str | None, since: int, until: int, names: Collection[str]) -> Columns:
         kind = self._kind(by)
-        keys = SUM_KEYS if kind == SUMS else ("back", "key")
-        wanted = tuple(sorted({*keys, *names}))
-        place = (kind, str(since), str(until), *wanted)
+        place = (kind, str(since), str(until), *(sorted(names) if kind == SUMS else ()))
         if place not in self._sums:
-            months = self.asked.wanted
-            self._sums[place] = self.gatherer.summed(self.asked.known, months, since, until, kind, wanted)
+            where = (self.asked.known, self.asked.wanted, since, until)
+            gatherer = self.gatherer
+            self._sums[place] = gatherer.sums(*where, names) if kind == SUMS else gatherer.ready(*where, kind, "sums")
         return self._sums[place]
 
     def _rows(self, cut: Cut, sums: Columns) -> Numbers:

@@ -107,13 +107,11 @@ def classed(packed: Iterable[Ended], what: str, cut: Cut | Product, edges: Numbe
     return found
 
 
-def ready(rows: Numbers, counted: Columns, what: str, edges: Numbers, size: int) -> Classed:
-    """The same from Gatherer.summed() of spreads(), of which `rows` are those of the cut."""
+def ready(rows: Numbers, counted: Columns, edges: Numbers, size: int) -> Classed:
+    """The same from Gatherer.ready() of a spread, of which `rows` are those of the cut."""
     buckets = len(edges) - 1
     bucket = month_buckets(counted["month"], edges)
     inside = np.flatnonzero((bucket >= 0) & (rows >= 0))
     found = Classed(size * buckets)
-    found.add(
-        rows[inside] * buckets + bucket[inside], counted[f"{what}_class"][inside], counted[f"{what}_jobs"][inside]
-    )
+    found.add(rows[inside] * buckets + bucket[inside], counted["class"][inside], counted["jobs"][inside])
     return found

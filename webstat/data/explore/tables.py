@@ -18,8 +18,9 @@ from webstat.data.explore.cut import CLASSES, Product
 from webstat.data.explore.explorer import EVERYTHING, Asked, Explorer
 from webstat.data.explore.metrics import HOUR, divided
 
-MOST_WEEK_SECONDS = 92 * buckets.DAY
-"""Of a longer range, the hours of the week are those of its last so many days."""
+MOST_WEEK_SECONDS = 100 * buckets.DAY
+LONG_WEEK_SECONDS = 31 * buckets.DAY
+"""Of a longer range, the hours of the week are those of its last so many days; of one with very many jobs, fewer."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Week:
 
 def week(explorer: Explorer, asked: Asked) -> Week:
     """When the clusters are full."""
-    since = max(asked.since, asked.until - MOST_WEEK_SECONDS)
+    since = max(asked.since, asked.until - (MOST_WEEK_SECONDS if asked.exact else LONG_WEEK_SECONDS))
     zone = asked.question.zone
     edges = buckets.edges(buckets.start_of(since, "hour", zone), asked.until, "hour", zone)
     counter = explorer.counter(replace(asked, exact=True), int(edges[0]), asked.until, ("core_seconds",), ())
