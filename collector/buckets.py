@@ -26,7 +26,7 @@ from collector.schema import (
     usage_day,
     usage_hour,
 )
-from collector.write import insert_rows
+from collector.write import insert_columns
 
 BATCH_SECONDS = 10 * DAY
 """How far apart the hours of one transaction may be."""
@@ -145,12 +145,8 @@ def _replace(connection: Connection, table: Table, cluster_id: int, hours: list[
     """Put the rows of these hours in the place of those that are there; rows of hours between them are left out."""
     connection.execute(delete(table).where(table.c.cluster_id == cluster_id, table.c.bucket.in_(hours)))
     wanted = np.isin(rows["bucket"], hours)
-    columns = [numbers[wanted].tolist() for numbers in rows.values()]
-    insert_rows(
-        connection,
-        table,
-        [{"cluster_id": cluster_id, **dict(zip(rows, row, strict=True))} for row in zip(*columns, strict=True)],
-    )
+    columns = {name: numbers[wanted].tolist() for name, numbers in rows.items()}
+    insert_columns(connection, table, {"cluster_id": [cluster_id] * int(wanted.sum()), **columns})
 
 
 def _sum_day(connection: Connection, cluster_id: int, day: int) -> None:

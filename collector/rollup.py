@@ -81,8 +81,8 @@ def capacity(spans: Columns, edges: Numbers, end: int) -> Columns:
 
 
 def _rows(sums: Columns, edges: Numbers) -> Columns:
-    """Tables of (line, bucket) -> columns: line, bucket, and all sums where one of them is not 0."""
-    line, place = np.nonzero(sum(np.rint(table) != 0 for table in sums.values()))
+    """Tables of (line, bucket) -> columns: line, bucket, and all sums where one of them is not 0; by bucket, then line."""
+    place, line = np.nonzero(sum(np.rint(table) != 0 for table in sums.values()).T)
     columns = {"line": line, "bucket": edges[place]}
     columns |= {name: np.rint(table[line, place]) for name, table in sums.items()}
     return {name: numbers.astype(np.int64) for name, numbers in columns.items()}

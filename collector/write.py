@@ -5,7 +5,7 @@ Which rows change is decided in ingest.py, how a record lies in columns in rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -190,6 +190,14 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
     statement, names = _insert_into(table, tuple(rows[0]), connection.dialect)
     values: list[Any] = list(map(itemgetter(*names), rows) if names else rows)
     connection.exec_driver_sql(statement, values)
+
+
+def insert_columns(connection: Connection, table: Table, columns: Mapping[str, Sequence[Any]]) -> None:
+    """The same, of columns of equal length."""
+    statement, names = _insert_into(table, tuple(columns), connection.dialect)
+    rows: list[Any] = list(zip(*[columns[name] for name in names or columns], strict=True))
+    if rows:
+        connection.exec_driver_sql(statement, rows if names else [dict(zip(columns, row, strict=True)) for row in rows])
 
 
 @lru_cache(maxsize=32)

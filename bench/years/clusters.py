@@ -10,11 +10,14 @@ HOUR = 3600
 DAY = 86400
 YEAR = 365.25 * DAY
 
+END = 1_795_824_000
+"""2026-11-28: fixed, so that the same store comes out on another day."""
 GROWS_AT = 0.4
 """Share of the time after which more nodes are installed."""
 LIVING = 10_000
 """So many jobs are in the queue of the first cluster at the end, where it has ten times as many in all."""
-_USUAL_JOBS_A_DAY = 548
+_JOBS_A_YEAR = 200_000
+"""Of one cluster of 100 to 500 nodes; those with fewer have fewer nodes."""
 _LEAST_NODES = 8
 _SHARED = ("anna", "ben", "chris", "dana", "erik", "fatima", "george", "hanna")
 """People who have accounts on several clusters."""
@@ -24,11 +27,11 @@ _SHARED = ("anna", "ben", "chris", "dana", "erik", "fatima", "george", "hanna")
 class Plan:
     """What is to be made; the same plan makes the same store."""
 
-    jobs: int = 10_000_000
-    clusters: int = 10
-    years: float = 5.0
+    jobs: int
+    clusters: int
+    years: float
     seed: int = 1
-    end: int = 1_795_824_000
+    end: int = END
     """When the last reports were taken, unix seconds."""
 
     @property
@@ -40,6 +43,12 @@ class Plan:
     def mark(self) -> str:
         """By which a store of this plan is known again."""
         return sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()[:32]
+
+
+def plan_of(jobs: int, clusters: int | None, years: float | None, seed: int, end: int) -> Plan:
+    """A plan in which clusters are as busy as real ones: fewer jobs are those of fewer clusters and a shorter time."""
+    clusters = clusters or (10 if jobs >= 1_000_000 else 3)
+    return Plan(jobs, clusters, years or min(5.0, max(0.02, jobs / clusters / _JOBS_A_YEAR)), seed, end)
 
 
 @dataclass(frozen=True)
@@ -122,9 +131,9 @@ def clusters_of(plan: Plan) -> list[Cluster]:
 
 def _cluster(plan: Plan, number: int, jobs: int) -> Cluster:
     random = Random(f"{plan.seed}:{number}")
-    days = max(1.0, (plan.end - plan.start) / DAY)
-    nodes = max(_LEAST_NODES, int(random.randint(100, 500) * min(1.0, jobs / days / _USUAL_JOBS_A_DAY)))
-    cores = random.choice((16, 24, 32, 48, 64))
+    busy = jobs * YEAR / (plan.end - plan.start) / _JOBS_A_YEAR
+    nodes = max(_LEAST_NODES, int(random.randint(100, 500) * min(1.0, busy)))
+    cores = random.choice((16, 24, 24, 32))
     pools = [Pool(0, nodes, nodes // 8, cores, cores, 0, cores * 4 << 30, f"c{number}n")]
     queues = [Queue("short", 4 * HOUR), Queue("batch", 2 * DAY), Queue("long", 7 * DAY)]
     queues += random.sample([Queue("debug", HOUR), Queue("verylong", 14 * DAY)], random.randint(0, 2))
@@ -164,7 +173,7 @@ def _users(random: Random, number: int) -> tuple[User, ...]:
                 group=group,
                 account=f"{group}-{random.choice(('base', 'base', 'grant'))}",
                 weight=rank**-1.0,
-                log2_cores=random.uniform(0.0, 6.5),
+                log2_cores=random.uniform(0.0, 7.0),
                 fails=random.uniform(0.02, 0.12),
                 efficiency=random.uniform(0.4, 0.97),
                 jobs=tuple(random.sample(stems, 3)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +64,8 @@ def make(plan: Plan, path: Path, pack_only: bool = False) -> None:
                 click.echo(f"{writer.cluster.name}: {hours:,} hours summed, {months:,} months packed")
     finally:
         store.close()
-    click.echo(f"{settings.store.url.removeprefix('sqlite:///')}: {time.monotonic() - begun:,.0f} s")
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    click.echo(f"{settings.store.url.removeprefix('sqlite:///')}: {time.monotonic() - begun:,.0f} s, {peak:,.0f} MB")
 
 
 def _settings(plan: Plan, path: Path) -> Settings:

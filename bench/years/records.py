@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from agent.parsers.openpbs_jobs import job_of
 from agent.report import Job, Node, Queue, Report, Scheduler
 from agent.states import JobState, NodeState
 from bench.years.clusters import Cluster
@@ -110,7 +111,7 @@ class Records:
         started = life.started_at or None
         ended = life.ended_at or None
         used = None if started is None else (ended or max(started, self._cluster.end)) - started
-        return Job(
+        return job_of(
             id=name,
             state=state,
             native_state=native_state,
@@ -119,6 +120,7 @@ class Records:
             queue=self._cluster.queues[job.queue].name,
             group=user.group,
             account=user.account,
+            project=None,
             array_id=array,
             array_index=None if array is None else str(job.index),
             cores=cores * job.nodes,
@@ -133,7 +135,10 @@ class Records:
             eligible_at=job.eligible_at,
             started_at=started,
             ended_at=ended,
+            estimated_start_at=None,
             exit_status=None if started is None or ended is None else job.status,
+            priority=None,
+            depends_on=None,
             hold="u" if state is JobState.HELD else None,
             comment="Not Running: Insufficient amount of resource: ncpus" if state is JobState.QUEUED else None,
             hosts={self._nodes[node]: cores for node in life.hosts},
