@@ -19,7 +19,7 @@ from collector.rows import NODE_STATE_NUMBER, node_row, words_of
 from collector.schema import cluster as cluster_table
 from collector.schema import history_month, import_file, node, node_span, poll
 from collector.store import PollTimes, Store
-from collector.stretches import extend_known
+from collector.stretches import note_polled
 from collector.write import insert_rows, write_jobs, write_queues
 
 _POLL_TOOK = 1.2
@@ -81,9 +81,7 @@ class Writer:
         self._write_seen(connection, seen)
         enter_arrays(connection, self._id, {f"{number}[]": size for number, size in played.arrays.items()})
         self._write_node_spans(connection, played)
-        polled = self.cluster.end - POLLED_DAYS * DAY
-        if polled > self.cluster.start:
-            extend_known(connection, self._id, self.cluster.start, min(played.until, polled))
+        note_polled(connection, self._id, played.until, self.cluster.start, POLL_SECONDS)
         if played.until >= self.cluster.end:
             self._write_polls(connection, played.counts)
 
