@@ -2,6 +2,7 @@
 (function () {
   "use strict";
   const ws = window.webstat;
+  const ALWAYS_LIVE = ["/history", "/health"];
 
   ws.address = {
     /* The words of the address: URLSearchParams. */
@@ -14,14 +15,38 @@
       const text = query.toString();
       const address = location.pathname + (text ? "?" + text : "") + location.hash;
       if (address === location.pathname + location.search + location.hash) return;
-      ws.address.go(address, quiet);
+      follow(address, quiet);
     },
 
-    /* Follow an address of this site as a link would. */
-    go(address, quiet) {
-      history[quiet ? "replaceState" : "pushState"]({}, "", address);
-      // The event by which dcc.Link tells dcc.Location.
-      if (!quiet) window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+    /* Follow an address of this site as a link would; at a past moment, to its page at that moment. */
+    go: (address) => follow(ws.address.keep(address)),
+
+    /* An address of this site at the moment that is shown; the same rules as webstat/past.py. */
+    keep(address) {
+      const at = ws.address.query().get("at");
+      const there = new URL(address, location.origin);
+      if (!at || there.searchParams.has("at") || ALWAYS_LIVE.some((page) => (there.pathname + "/").startsWith(page + "/"))) return address;
+      there.searchParams.set("at", at);
+      return there.pathname + there.search + there.hash;
     },
   };
+
+  function follow(address, quiet) {
+    history[quiet ? "replaceState" : "pushState"]({}, "", address);
+    // The event by which dcc.Link tells dcc.Location.
+    if (!quiet) window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+  }
+
+  /* The frame's own link is always the same, so it is made to stay at the moment when it is followed. */
+  document.addEventListener(
+    "click",
+    (event) => {
+      const link = event.target.closest && event.target.closest("a.ws-brand");
+      if (!link || !ws.address.query().has("at") || !ws.plain(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      ws.address.go(link.getAttribute("href"));
+    },
+    true,
+  );
 })();

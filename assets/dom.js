@@ -18,11 +18,11 @@
 
   /* A link inside the site, followed without loading the page anew. */
   ws.link = function (children, href, className = "") {
-    const link = make("a", className, children, { href });
+    const link = make("a", className, children, { href: ws.address.keep(href) });
     link.addEventListener("click", (event) => {
       if (!ws.plain(event)) return;
       event.preventDefault();
-      ws.address.go(href);
+      ws.address.go(link.getAttribute("href"));
     });
     return link;
   };

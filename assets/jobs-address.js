@@ -47,6 +47,8 @@
     if (words.explicit) asked.set("state", listed(words.states));
     FACETS.forEach((kind) => words[kind].length && asked.set(kind, listed(words[kind])));
     if (words.sort !== SORTED) asked.set("sort", words.sort);
+    const at = ws.address.query().get("at");
+    if (at) asked.set("at", at);
     return asked;
   }
 

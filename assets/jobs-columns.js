@@ -67,7 +67,7 @@
   /* Addresses, as webstat/addresses.py writes them. */
   const word = (text) => (text === "." || text === ".." ? text.replaceAll(".", "%2E") : encodeURIComponent(text));
   jobs.page = (job) => "/job/" + word(job.cluster) + "/" + word(job.id);
-  const link = (href, kind, child, className = "ws-quiet") => make("a", className, child, { href, tabindex: "-1", "data-goes": kind });
+  const link = (href, kind, child, className = "ws-quiet") => make("a", className, child, { href: ws.address.keep(href), tabindex: "-1", "data-goes": kind });
 
   /* State -> icon, word, tone. */
   const STATES = (jobs.STATES = {

@@ -20,6 +20,10 @@
     [["m"], "only my jobs; elsewhere my page"],
     [["c"], "columns of the table of jobs"],
     [["r"], "refresh now"],
+    [["t"], "time machine: look at a past moment"],
+    [["["], "poll back"],
+    [["]"], "poll forward"],
+    [["l"], "back to live"],
     [["?"], "this list"],
   ];
 
@@ -32,6 +36,10 @@
     m: mine,
     c: () => ws.rows?.columns(),
     r: refresh,
+    t: () => ws.past.open(),
+    "[": () => ws.past.step("back"),
+    "]": () => ws.past.step("forward"),
+    l: () => ws.past.live(),
     "?": () => ws.showKeys(),
   };
 
@@ -85,7 +93,7 @@
     if (!second && event.key === "g") act = () => (first = Date.now());
     // On a link or a button Enter is theirs.
     if (event.key === "Enter" && ws.rows && [document.body, document.getElementById("page")].includes(document.activeElement)) act = () => ws.rows.open();
-    if (!act || (event.repeat && !"jk".includes(event.key))) return;
+    if (!act || (event.repeat && !"jk[]".includes(event.key))) return;
     event.preventDefault();
     act();
   }

@@ -27,6 +27,7 @@
     // A drawing that could not be made is tried again, at the next sign of life and no sooner.
     const failed = Object.keys(ws.shown).length === 0;
     if (failed && justDrawn) return;
+    if (ws.at && !failed) return; // no news changes the past
     if (!failed && (text === sent || Object.keys(stamps).every((name) => stamps[name] === ws.shown[name]))) return;
     sent = text;
     setTimeout(() => set("news", { data: { ...stamps, at: Date.now() } }), Math.random() * Math.min(2000, HERD * (viewers - 1)));
@@ -98,7 +99,7 @@
     if (!button || !button.dataset.every) return;
     const left = button.dataset.left;
     const limit = "each cluster at most once per " + ws.duration(Number(button.dataset.every)) + ", asked by the collector for all";
-    const title = left ? "The next one is allowed in " + left + ": " + limit + "." : "Ask for new reports: " + limit + ".";
+    const title = ws.at ? "Only the present is refreshed: go back to live first." : left ? "The next one is allowed in " + left + ": " + limit + "." : "Ask for new reports: " + limit + ".";
     if (button.title === title) return;
     button.title = title;
     button.setAttribute("aria-label", left ? "Refresh: the next one is allowed in " + left : "Refresh now");

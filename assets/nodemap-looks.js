@@ -17,7 +17,7 @@
   const plural = (count, noun) => number(count) + " " + noun + (count === 1 ? "" : "s");
 
   /* The page of a node or a job. */
-  const address = (kind, cluster, name) => "/" + [kind, ...[cluster, name].map(encodeURIComponent)].join("/");
+  const address = (kind, cluster, name) => ws.address.keep("/" + [kind, ...[cluster, name].map(encodeURIComponent)].join("/"));
 
   /* MiB in the unit one writes for qsub. */
   function memory(mib) {

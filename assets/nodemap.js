@@ -34,7 +34,7 @@
       return;
     }
     if (found !== root || found.dataset.cluster !== owner) forget(found);
-    const stamp = (ws.shown && ws.shown[owner]) || "";
+    const stamp = [(ws.shown && ws.shown[owner]) || "", ws.at].join(" ");
     if (stamp !== shown && stamp !== loading) load(stamp);
     else if (map) draw();
   }
@@ -54,7 +54,7 @@
     loading = stamp;
     let answer = null;
     try {
-      const response = await fetch("/data/nodes/" + encodeURIComponent(cluster));
+      const response = await fetch(ws.address.keep("/data/nodes/" + encodeURIComponent(cluster)));
       if (response.ok) answer = await response.json();
     } catch {
       /* said below */

@@ -23,14 +23,18 @@
     return days.toLocaleString("en") + NBSP + "d" + (hours && days < 14 ? NBSP + hours + NBSP + "h" : "");
   };
 
-  ws.now = () => Date.now() / 1000 + ws.skew;
+  ws.present = () => Date.now() / 1000 + ws.skew;
+  ws.at = null; // the past moment that is drawn, seconds
+  /* The second for which the page speaks: at a past moment it stands still. */
+  ws.now = () => ws.at || ws.present();
 
   function count() {
     if (document.hidden) return;
     const now = ws.now();
     document.querySelectorAll("time[data-ws]").forEach((element) => {
       const at = Number(element.dataset.at);
-      const text = ws.duration(element.dataset.ws === "until" ? at - now : now - at);
+      const since = element.dataset.ws === "ago" ? ws.present() : now;
+      const text = ws.duration(element.dataset.ws === "until" ? at - now : since - at);
       const node = element.firstChild;
       // The text node is React's: changed in place, never replaced.
       if (node && node.nodeType === Node.TEXT_NODE) {
@@ -93,9 +97,9 @@
     const button = document.getElementById("refresh");
     if (!button) return;
     const names = asked(location.pathname, { clusters: ws.shown || {} });
-    const left = Math.ceil(Math.min(...names.map((name) => (allowed[name] || 0) - ws.now())));
+    const left = Math.ceil(Math.min(...names.map((name) => (allowed[name] || 0) - ws.present())));
     const waits = names.length > 0 && left > 0;
-    if (!button.dataset.busy) button.disabled = waits;
+    if (!button.dataset.busy) button.disabled = waits || Boolean(ws.at);
     button.dataset.left = waits ? ws.duration(left) : "";
   }
 
@@ -144,6 +148,7 @@
       }
       ws.path = path;
       ws.shown = data.clusters || null;
+      ws.at = data.at || null;
       if (location.hash) {
         const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
         if (target && ws.jumped !== location.href) target.scrollIntoView();

@@ -159,7 +159,8 @@ job = Table(
     Column("hold", Text),
     Column("depends_on", Text),
     Column("hosts", Text, comment="cores:nodes, the nodes as ranges of word ids: 24:3-10,17;12:20"),
-    Index("job_by_end", "cluster_id", "ended_at"),
+    # With the submission, so that of jobs that ended later those that had not come yet are passed over in the index.
+    Index("job_by_end", "cluster_id", "ended_at", "submitted_at"),
     Index("job_by_number", "cluster_id", "number"),
 )
 """A job lives while `ended_at` is NULL."""

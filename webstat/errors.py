@@ -1,6 +1,7 @@
 """The web side's errors, in one tree.
 
 WebError
+├── NoMoment     an address asks for a moment that there is none of
 ├── StoreEmpty   there is no store yet, or nothing in it: a state, not a fault
 └── StoreBroken  the store is there and cannot be read
 """
@@ -10,6 +11,10 @@ from __future__ import annotations
 
 class WebError(Exception):
     """Anything that a page shows in words instead of data."""
+
+
+class NoMoment(WebError):
+    """An address asks for a past moment that it does not name, or that has not come; the text says which and what to do."""
 
 
 class StoreEmpty(WebError):

@@ -57,6 +57,7 @@ OWN_SCRIPTS = (
     "nodemap-table.js",
     "nodemap.js",
     "history.js",
+    "past.js",
     "live.js",
 )
 """In the order in which they are run."""
@@ -224,6 +225,7 @@ def _frame(refresh_seconds: int) -> html.Div:
                 **{"aria-label": "Main"},
             ),
             html.Aside(id=ids.DEMO, **{"aria-label": "Demonstration"}),
+            html.Div(id=ids.PAST),
             html.Div(
                 [
                     html.Main(id=ids.PAGE, className="ws-page", tabIndex=-1),

@@ -9,9 +9,13 @@ DRAWN = "drawn"  # {page, clusters, frame, outline, marks, title}: what is on th
 BAR = "bar"
 FRESHNESS = "freshness"
 DEMO = "demo"
+PAST = "past"  # the bar of the time machine
+PAST_DATE = "past-date"  # its field of the date and
+PAST_SLIDER = "past-slider"  # its slider, made by past.js
 PAGE = "page"
 PANEL = "panel"
 FOOTER = "footer"
+LOOK_BACK = "look-back"  # the button that opens the time machine
 TABS = "tabs"
 
 STREAM = "stream"

@@ -40,8 +40,12 @@ KINDS: dict[str, str] = {
     "moving": "Moves to another queue",
     "other": "Another reason",
     "unsaid": "The scheduler gives no reason",
+    "not_kept": "What the scheduler said then is not kept",
 }
 """Kind -> its title where waiting jobs are counted by reason."""
+
+NOT_KEPT = "webstat: not kept"
+"""What stands for the comment of a job at a past moment: the scheduler's words are forgotten when they change."""
 
 NOT_STARTING = frozenset({"stopped", "closed"})
 """States of a queue that starts none of its jobs."""
@@ -76,11 +80,13 @@ def reason(
     "not told"; `ahead` is the number of waiting jobs before it in its queue, left out of the sentence where unknown.
     """
     raw, held, needs = _text(comment), _text(hold), _text(depends_on)
+    kept = raw != NOT_KEPT
+    raw = raw if kept else None
     held = None if held == "n" else held
     waiting = Waiting(_text(job_id) or "", _text(user) or "", _text(queue) or "", _count(ahead))
     said = native_reasons.read(raw, waiting) if raw else None
     foretold = _number(estimated_start_at) is not None
-    told = _told(state, raw, said, held, needs, waiting, queue_state, foretold)
+    told = _told(state, raw, said, held, needs, waiting, queue_state, foretold, kept)
     return Reason(told.kind, told.words, told.helps, raw)
 
 
@@ -93,6 +99,7 @@ def _told(
     waiting: Waiting,
     queue_state: str,
     foretold: bool,
+    kept: bool,
 ) -> Told:
     """The first that applies; what must end before anything else can start it comes first."""
     if state == "suspended":
@@ -116,10 +123,13 @@ def _told(
     if depends_on and (words := _dependency(depends_on)):
         return Told("dependency", words)
     gives = "The scheduler gives no reason, but expects a start." if foretold else "The scheduler gives no reason."
+    kind = "unsaid" if kept else "not_kept"
+    if not kept:
+        gives = "What the scheduler said then is not kept."
     if waiting.ahead is None:
-        return Told("unsaid", gives)
+        return Told(kind, gives)
     is_are = "is" if waiting.ahead == 1 else "are"
-    return Told("unsaid", f"{gives} {plural(max(0, waiting.ahead), 'job')} {is_are} ahead{waiting.place}.")
+    return Told(kind, f"{gives} {plural(max(0, waiting.ahead), 'job')} {is_are} ahead{waiting.place}.")
 
 
 def _held(hold: str | None, depends_on: str | None, said: Told | None, waiting: Waiting) -> Told:

@@ -17,21 +17,23 @@ from dash import Dash, Input, Output, State, no_update, set_props
 
 from webstat import addresses, ids
 from webstat.cache import Memory
-from webstat.components import nav
+from webstat.components import nav, time_machine
 from webstat.data import jobs
 from webstat.data.source import Source
-from webstat.errors import StoreBroken
+from webstat.errors import NoMoment, StoreBroken
+from webstat.format import clock
 from webstat.health import COLLECTOR, stamps
 from webstat.live import Hub
 from webstat.pages import CLUSTER, Found, find, panel, start
 from webstat.parts import Taken, fingerprint, take_apart
+from webstat.past import asked, stay_at
 from webstat.theme import THEMES
 from webstat.view import View
 
 log = logging.getLogger(__name__)
 
 
-FRAME = (ids.BAR, ids.FRESHNESS, ids.DEMO, ids.TABS, ids.FOOTER)
+FRAME = (ids.BAR, ids.FRESHNESS, ids.DEMO, ids.TABS, ids.FOOTER, ids.PAST)
 """What stands around the page, in the order of _framed()."""
 
 REGIONS = (ids.PAGE, ids.PANEL)
@@ -136,7 +138,8 @@ class Artist:
         view = self._view(connected, address, viewer, now)
         look = (view.address(), view.theme, str(view.zone), view.me)
         self._looks.pop(look, None)
-        self._looks[look] = now
+        if view.at is None:  # no news changes the past
+            self._looks[look] = now
         return self._drawing(view, drawn)
 
     def prepare(self, connected: bool) -> None:
@@ -160,7 +163,16 @@ class Artist:
         query = dict(parse_qsl(search, max_num_fields=64))
         source, found = self._source, find(path)
         me = (viewer.get("me") or None) if found and found[0].personal else None
-        return View(source, source.clusters(), now, _theme(viewer), _zone(source, viewer), connected, path, query, me)
+        seen = {"theme": _theme(viewer), "zone": _zone(source, viewer), "path": path, "query": query, "me": me}
+        try:
+            at = asked(query, now) if found is None or found[0].live else None
+        except NoMoment as error:
+            return View(source, source.clusters(), now, connected=connected, refused=str(error), **seen)
+        if at is None:
+            return View(source, source.clusters(), now, connected=connected, **seen)
+        then = source.at(at, now)
+        # Whether the collector runs now says nothing of then.
+        return View(then, then.clusters(), float(at), connected=True, at=at, present=(source, now), **seen)
 
     def _drawing(self, view: View, drawn: dict[str, Any]) -> Drawing:
         found = find(view.path)
@@ -170,11 +182,11 @@ class Artist:
         page, shown = [*look, view.address()], drawn.get("clusters", {})
         if drawn.get("page") == page and shown == seen:
             return Drawing()
-        drawing = Drawing(drawn={**drawn, "page": page, "clusters": seen})
+        drawing = Drawing(drawn={**drawn, "page": page, "clusters": seen, "at": view.at})
         assert drawing.drawn is not None
-        moment = int((view.now - self._prepared_at) // SHARED_SECONDS)
+        moment = int((view.real_now - self._prepared_at) // SHARED_SECONDS)
         frame, drawing.drawn["frame"] = self._drawings.get(
-            (*seen.items(), *look[:3], moment), lambda: _framed(view, found[0].entry if found else "")
+            (*seen.items(), *look[:3], view.at, moment), lambda: _framed(view, found)
         )
         before = drawn.get("frame") or [None] * len(frame)
         drawing.frame = [
@@ -197,26 +209,44 @@ class Artist:
 def _body(view: View, found: Found | None) -> _Body:
     page, title = _page(view, found)
     bodies = {ids.PAGE: page, ids.PANEL: panel.layout(view)}
+    if view.at is not None:
+        stay_at([*bodies[ids.PAGE], *bodies[ids.PANEL]], view.at)
     return _Body(title, {region: (body, take_apart(body, region)) for region, body in bodies.items()})
 
 
-def _framed(view: View, entry: str) -> tuple[list[Any], list[str]]:
+def _framed(view: View, found: Found | None) -> tuple[list[Any], list[str]]:
     """What stands around the page, and its fingerprints."""
-    frame = [nav.bar(view, entry), nav.freshness(view), nav.demo(view), nav.tabs(view, entry), nav.footer(view)]
+    entry = found[0].entry if found else ""
+    frame = [
+        nav.bar(view, entry),
+        nav.freshness(view),
+        nav.demo(view),
+        nav.tabs(view, entry),
+        nav.footer(view, live=found is None or found[0].live),
+        time_machine.bar(view, found[1].get(CLUSTER) if found else None),
+    ]
+    if view.at is not None:
+        stay_at([one for part in frame for one in part], view.at)
     return frame, [fingerprint(one) for one in frame]
 
 
 def _page(view: View, found: Found | None) -> tuple[list[Any], str]:
     site = view.source.settings.web.title
+    if view.refused:
+        return start.no_moment(view), site
     if not view.clusters:
-        return start.no_clusters(view), site
+        return start.no_clusters(view) if view.at is None else start.nothing_known(view), site
     if found is None:
         return start.no_such_page(view, view.path), site
     page, words = found
+    known_now = {cluster.name: cluster for cluster in view.live.clusters()}
+    if view.at is not None and (name := words.get(CLUSTER)) in known_now and view.cluster(name or "") is None:
+        return start.nothing_known(view, known_now[name or ""]), site
     body = start.no_data(view) if _nothing(view) else page.layout(view, **words)
     if body is None:
         return start.no_such_page(view, view.path), site
-    return [start.collector_missing(view), *body], f"{page.title_of(view, words)} · {site}"
+    then = "" if view.at is None else f" · {clock(view.at, view.zone, view.real_now)}"
+    return [start.collector_missing(view), *body], f"{page.title_of(view, words)}{then} · {site}"
 
 
 def _nothing(view: View) -> bool:

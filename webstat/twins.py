@@ -57,6 +57,12 @@ def first_line(cluster: Cluster, health: Health, now: float) -> str:
     return _plain(f"{name}{scheduler}{demo}: {health.state.value}, data {age} old, of {at}")
 
 
+def moment_line(at: int, exact: str, now: float) -> str:
+    """Which past moment is shown, and how exactly it is known."""
+    known = exact or "nothing is known of it"
+    return _plain(f"As of {utc(at)}, {duration(now - at)} ago: {known}.")
+
+
 def says(health: Health, now: float) -> str:
     """The sentence about a cluster that is not live, its moments in UTC; empty for one that is."""
     form = {"clock": utc, "age": lambda at: duration(now - at), "until": lambda at: duration(at - now)}

@@ -159,6 +159,15 @@ def test_other_looks_of_pages(browser: Browser, site: Server, few: Recorded) -> 
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_past_moment(browser: Browser, site: Server, few: Recorded, width: int) -> None:
+    looker = Looker(browser, site.url, width)
+    wrong = check(looker, f"/cluster/mixed?at={int(few.now) - 1}") + check_narrow(looker)
+    wrong += check(looker, "/?at=1")
+    looker.close()
+    assert not wrong, "\n".join(wrong)
+
+
 def test_a_large_cluster(browser: Browser, recorded: Recorded) -> None:
     with served(recorded.settings()) as server:
         wrong = []

@@ -16,7 +16,7 @@ from sqlalchemy import update
 from collector import schema
 from tests.webstat.recorded import Recorded
 from tests.webstat.stores import Builder, Shape
-from tests.webstat.test_pages import Site, said, settings_for, walk
+from tests.webstat.test_pages import PAGE, Site, said, settings_for, walk
 from webstat.components.ranges import place
 from webstat.data.source import Source
 from webstat.format import DAY, HOUR, MINUTE
@@ -200,7 +200,7 @@ def test_the_map_is_a_place_that_stays_across_reports(made: Site, builder: Build
         connection.execute(update(schema.node).where(schema.node.c.name == "cn001").values(state=5))
     reserve(builder, {"starts_at": time.time() + HOUR, "ends_at": time.time() + 2 * HOUR})
     builder.report("one")
-    assert made.draw("/cluster/one")[5].__class__.__name__ != "list", "the page was drawn anew as a whole"
+    assert made.draw("/cluster/one")[PAGE].__class__.__name__ != "list", "the page was drawn anew as a whole"
 
 
 def test_times_stand_in_their_order_on_the_axis_of_waits() -> None:

@@ -24,7 +24,7 @@ from tests.collector.reports import a_job, a_report, as_running
 from tests.collector.reports import settings_for as collector_settings
 from tests.webstat.recorded import Recorded
 from tests.webstat.stores import HOSTILE, TIMEOUT, Builder, Shape
-from tests.webstat.test_pages import Site, said, settings_for, walk
+from tests.webstat.test_pages import PAGE, PANEL, Site, said, settings_for, walk
 from webstat.components.capacity import NODE_WORDS
 from webstat.components.job import JOB_STATES
 from webstat.data.queries.places import load_placed_jobs
@@ -316,7 +316,7 @@ def test_what_is_not_there_is_told_with_a_way_on(made: Made) -> None:
     site = Site(made.source)
     for address in ("/job/c/999", "/health?job=c/999"):
         parts = site.draw(address)
-        shown = parts[5] if address.startswith("/job") else parts[6]
+        shown = parts[PAGE] if address.startswith("/job") else parts[PANEL]
         assert "c has no job 999." in said(shown)
         assert any(href.startswith("/jobs?q=999") for href in links(shown))
         site.drawn = {}
@@ -342,18 +342,18 @@ def test_news_and_another_job_replace_only_what_is_in_the_frame(made: Made) -> N
     made.put(60, made.running(1, walltime_seconds=DAY), made.job(2))
     site = Site(made.source)
     first = site.draw("/health?job=c/1.pbs01", now=made.now)
-    assert no_update not in first[5:7]
+    assert no_update not in first[PAGE : PANEL + 1]
     made.put(10, made.running(1, walltime_seconds=DAY, cores=7), made.job(2))
     second = site.draw("/health?job=c/1.pbs01", now=made.now + 20)
-    assert second[5:7] == [no_update, no_update]
+    assert second[PAGE : PANEL + 1] == [no_update, no_update]
     assert "7 cores" in said(site.pieces)
     third = site.draw("/health?job=c/2.pbs01", now=made.now + 20)
-    assert third[5:7] == [no_update, no_update], "neither page nor panel is drawn anew"
+    assert third[PAGE : PANEL + 1] == [no_update, no_update], "neither page nor panel is drawn anew"
     assert "2.pbs01" in said(site.pieces) and "Why does it wait?" in said(site.pieces)
     fourth = site.draw("/health?node=c/n1", now=made.now + 20)
-    assert fourth[5] is no_update and fourth[6] is not no_update
+    assert fourth[PAGE] is no_update and fourth[PANEL] is not no_update
     fifth = site.draw("/health", now=made.now + 20)
-    assert fifth[5] is no_update and fifth[6] == []
+    assert fifth[PAGE] is no_update and fifth[PANEL] == []
 
 
 @pytest.mark.parametrize("path", ["/job/c/1.pbs01", "/node/c/n1"])

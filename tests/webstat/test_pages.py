@@ -21,6 +21,8 @@ from webstat.errors import StoreBroken
 from webstat.pages import PAGES, find
 from webstat.theme import tokens
 
+PAGE, PANEL = len(router.FRAME), len(router.FRAME) + 1
+"""Where they stand among the callback's outputs."""
 VIEWER = {"theme": "light", "zone": "Europe/Berlin"}
 
 
@@ -42,13 +44,13 @@ class Site:
         drawing = self.artist.draw(connected, path, {**VIEWER, **viewer}, self.drawn, now or time.time())
         self.pieces = json.loads(json.dumps([value for _, _, value in drawing.pieces], cls=PlotlyJSONEncoder))
         parts = drawing.outputs()
-        if parts[7] is not no_update:
-            self.drawn = json.loads(json.dumps(parts[7]))
+        if parts[-1] is not no_update:
+            self.drawn = json.loads(json.dumps(parts[-1]))
         return [part if part is no_update else json.loads(json.dumps(part, cls=PlotlyJSONEncoder)) for part in parts]
 
     def page(self, path: str, **how: Any) -> Any:
         self.drawn = {}
-        return self.draw(path, **how)[5]
+        return self.draw(path, **how)[PAGE]
 
 
 def texts(component: Any) -> list[str]:
@@ -132,7 +134,7 @@ def test_every_page_opens(site: Site, address: str, theme: str) -> None:
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_links_lead_to_pages(site: Site, address: str) -> None:
     parts = site.draw(address)
-    links = [c["props"]["href"] for part in parts[:7] for c in walk(part) if "href" in c["props"]]
+    links = [c["props"]["href"] for part in parts[:-1] for c in walk(part) if "href" in c["props"]]
     assert links
     for href in links:
         path = re.split("[?#]", href)[0]
@@ -156,8 +158,8 @@ def test_icons_are_hidden_and_figures_have_words(site: Site, address: str) -> No
 def test_what_has_not_changed_is_not_drawn_again(site: Site) -> None:
     now = time.time()
     assert no_update not in site.draw("/cluster/certainty", now=now)
-    assert site.draw("/cluster/certainty", now=now + 1) == [no_update] * 8
-    assert site.draw("/", now=now + 1)[5] is not no_update
+    assert site.draw("/cluster/certainty", now=now + 1) == [no_update] * (PANEL + 2)
+    assert site.draw("/", now=now + 1)[PAGE] is not no_update
 
 
 def test_a_new_report_draws_its_pages_and_no_other(tmp_path: Path) -> None:
@@ -168,14 +170,14 @@ def test_a_new_report_draws_its_pages_and_no_other(tmp_path: Path) -> None:
     site.draw("/cluster/one")
     builder.report("two")
     parts = site.draw("/cluster/one")
-    assert parts[5] is no_update
+    assert parts[PAGE] is no_update
     assert parts[1] is not no_update  # the age in the bar is another
     builder.report("one", start_cores=3, user="newcomer")
     parts = site.draw("/cluster/one")
-    assert parts[5] is no_update, "the page stays, its parts are replaced"
+    assert parts[PAGE] is no_update, "the page stays, its parts are replaced"
     assert "newcomer" in said(site.pieces)
     assert any("data" in one for one in site.pieces if isinstance(one, dict)), "the chart is another"
-    assert site.draw("/cluster/one") == [no_update] * 8
+    assert site.draw("/cluster/one") == [no_update] * (PANEL + 2)
     site.source.close()
     builder.close()
 

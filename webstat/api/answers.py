@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
 from webstat.data.source import Source
+from webstat.errors import NoMoment
 
 WORTH_COMPRESSING = 1000
 
@@ -57,8 +58,9 @@ def answer_once(request: Request, body: bytes, kind: str = "application/json") -
 
 
 def trouble(request: Request, error: Exception) -> Response:
-    """What is said where the store cannot be read: 503, in text where text was asked for, else as JSON."""
-    sentence = f"The store could not be read: {error}."
-    if request.url.path.endswith(".txt"):
-        return Response(sentence + "\n", 503, media_type="text/plain; charset=utf-8")
-    return JSONResponse({"error": sentence}, 503)
+    """What is said where the store cannot be read (503) or there is no such moment (400): as text or as JSON."""
+    none_such = isinstance(error, NoMoment)
+    status, sentence = (400, str(error)) if none_such else (503, f"The store could not be read: {error}.")
+    if request.url.path.endswith((".txt", ".csv")):
+        return Response(sentence + "\n", status, media_type="text/plain; charset=utf-8")
+    return JSONResponse({"error": sentence}, status)

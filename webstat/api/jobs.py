@@ -26,9 +26,10 @@ from webstat.data.jobrows import SORTS, Rows, flat_rows, folded_rows, sort_rows,
 from webstat.data.jobsearch import FACETS, GROUPS, Found, Query, facets, in_scope, near, search
 from webstat.data.jobtable import SHOWN, TASKS, Table
 from webstat.data.source import Source
-from webstat.errors import WebError
+from webstat.errors import NoMoment, WebError
 from webstat.format import HOUR, iso, shorten
 from webstat.health import Cluster, health, stamp
+from webstat.past import look
 
 ROWS, MOST_ROWS = 100, 500
 MOST_ITEMS, LONGEST_TEXT = 500, 200
@@ -75,22 +76,25 @@ def router(source: Source) -> APIRouter:
     @routes.get("/data/jobs")
     def data(request: Request) -> Response:
         def make() -> Response:
-            asked, now = _asked(request.query_params), time.time()
-            clusters = source.clusters()
+            asked = _asked(request.query_params)
+            there, now = look(source, request.query_params, time.time())
+            clusters = there.clusters()
             # Ages are counted in the browser: an answer rests on the reports, on how they are judged, and on the hour.
             stamps = tuple((cluster.name, stamp(cluster, now)) for cluster in clusters)
             key = ("jobs", stamps, int(now // HOUR), *asked.key)
-            return answer(request, source, key, lambda: _body(source, clusters, asked, now))
+            return answer(request, there, key, lambda: _body(there, clusters, asked, now))
 
         return _or_refusal(make, lambda said, status: Response(orjson.dumps({"error": said}), status, media_type=JSON))
 
     @routes.get("/jobs.csv")
     def file(request: Request) -> Response:
         def make() -> Response:
-            asked, now = _asked(request.query_params), time.time()
-            table = jobs.table(source, source.clusters(), now)
+            asked = _asked(request.query_params)
+            there, now = look(source, request.query_params, time.time())
+            table = jobs.table(there, there.clusters(), now)
             rows = flat_rows(table, np.flatnonzero(search(table, asked.query).without()))
-            name = f"webstat-jobs-{datetime.fromtimestamp(now, UTC):%Y-%m-%d}.csv"
+            form = "%Y-%m-%d" if there is source else "%Y-%m-%dT%H%M%SZ"
+            name = f"webstat-jobs-{datetime.fromtimestamp(now, UTC):{form}}.csv"
             headers = {
                 "Content-Disposition": f'attachment; filename="{name}"',
                 "Cache-Control": "no-store",
@@ -111,6 +115,8 @@ def _or_refusal(make: Callable[[], Response], refuse: Callable[[str, int], Respo
         return make()
     except _Refused as refused:
         return refuse(str(refused), 400)
+    except NoMoment as error:
+        return refuse(str(error), 400)
     except WebError as error:
         return refuse(f"The store cannot be read: {error}", 503)
 

@@ -13,27 +13,24 @@ from webstat.api.answers import answer
 from webstat.data import nodemap, usage
 from webstat.data.queries import places
 from webstat.data.source import Source
-from webstat.errors import WebError
 from webstat.health import Cluster
 from webstat.identity import Shade, shades
+from webstat.past import look
 
 
 def router(source: Source) -> APIRouter:
-    """The route; a cluster that is not there is 404, a store that cannot be read 503."""
+    """The route; a cluster that is not there is 404."""
     routes = APIRouter()
 
     @routes.get("/data/nodes/{cluster}")
     def nodes(cluster: str, request: Request) -> Response:
-        try:
-            found = next((one for one in source.clusters() if one.name == cluster), None)
-            if found is None:
-                return JSONResponse({"error": "no such cluster"}, 404)
-            now = time.time()
-            # Colours are those of the charts, whose names may change with the hours they show.
-            key = ("nodes", found.name, found.report, usage.window(now)[1])
-            return answer(request, source, key, lambda: _body(source, found, now))
-        except WebError as error:
-            return JSONResponse({"error": str(error)}, 503)
+        there, now = look(source, request.query_params, time.time())
+        found = next((one for one in there.clusters() if one.name == cluster), None)
+        if found is None:
+            return JSONResponse({"error": "no such cluster"}, 404)
+        # Colours are those of the charts, whose names may change with the hours they show.
+        key = ("nodes", found.name, found.report, usage.window(now)[1])
+        return answer(request, there, key, lambda: _body(there, found, now))
 
     return routes
 

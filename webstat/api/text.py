@@ -6,6 +6,7 @@ What they say is twins.py's.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,8 +20,9 @@ from webstat.api.answers import answer_once
 from webstat.cache import Memory
 from webstat.data import frames
 from webstat.data.queries.report import load_report
-from webstat.data.source import Source
+from webstat.data.source import Past, Source
 from webstat.health import Cluster, health
+from webstat.past import how_exact, look
 
 TEXT = "text/plain; charset=utf-8"
 NARROWEST, WIDEST = 40, 1000
@@ -37,38 +39,42 @@ def router(source: Source) -> APIRouter:
 
     @routes.get("/clusters.txt")
     def clusters_text(request: Request) -> Response:
-        now = time.time()
+        there, now = look(source, request.query_params, time.time())
         width = _width(request)
         if isinstance(width, str):
             return _refused(request, 400, width)
-        table = twins.clusters_table(_counted(source, now), now)
-        return answer_once(request, (render_table(table, width) + "\n").encode(), TEXT)
+        table = render_table(twins.clusters_table(_counted(there, now), now), width)
+        lines = [*_moment(there, there.clusters(), _zone(source)), table]
+        return answer_once(request, ("\n".join(lines) + "\n").encode("utf-8", "replace"), TEXT)
 
     @routes.get("/clusters.json")
     def clusters_json(request: Request) -> Response:
-        now = time.time()
+        there, now = look(source, request.query_params, time.time())
         listed = [
             twins.about(cluster, known, now) | (twins.counts(capacity, jobs) if capacity and jobs else {})
-            for cluster, known, capacity, jobs in _counted(source, now)
+            for cluster, known, capacity, jobs in _counted(there, now)
         ]
-        return answer_once(request, orjson.dumps({"clusters": listed}))
+        return answer_once(request, orjson.dumps(_moment_json(there) | {"clusters": listed}))
 
     @routes.get("/cluster/{name}.txt")
     def cluster_text(name: str, request: Request) -> Response:
-        now = time.time()
-        found = _asked(source, name, request)
+        there, now = look(source, request.query_params, time.time())
+        found = _asked(source, there, name, request)
         if isinstance(found, Response):
             return found
         cluster, names, width = found
-        zone = ZoneInfo(source.settings.web.timezone or "UTC")
+        zone = _zone(source)
 
         def make() -> _Made:
-            report = source.ask(load_report, cluster.id or 0)
+            report = there.ask(load_report, cluster.id or 0)
             tables = {} if report is None else {one: twins.table_in(one, report, zone) for one in twins.TABLES}
             return {one: render_table(table, width).encode("utf-8", "replace") for one, table in tables.items()}
 
-        texts = made.get(("text", cluster.id, cluster.report, width), make)
-        lines = _head(source, cluster, names == twins.TABLES, zone, now)
+        texts = made.get(("text", cluster.id, cluster.report, width, _at(there)), make)
+        lines = [
+            *_moment(there, [cluster], zone),
+            *_head(there, cluster, names == twins.TABLES, zone, now),
+        ]
         parts = ["\n".join(lines).encode("utf-8", "replace"), *(texts[one] for one in names if one in texts)]
         if len(names) > 1:
             parts[1:] = [one.upper().encode() + b"\n" + text for one, text in zip(names, parts[1:], strict=False)]
@@ -76,29 +82,53 @@ def router(source: Source) -> APIRouter:
 
     @routes.get("/cluster/{name}.json")
     def cluster_json(name: str, request: Request) -> Response:
-        now = time.time()
-        found = _asked(source, name, request)
+        there, now = look(source, request.query_params, time.time())
+        found = _asked(source, there, name, request)
         if isinstance(found, Response):
             return found
         cluster, names, _ = found
 
         def make() -> _Made:
-            report = source.ask(load_report, cluster.id or 0)
+            report = there.ask(load_report, cluster.id or 0)
             tables = {} if report is None else {one: make_table(one, report) for one in twins.TABLES}
             return {one: orjson.dumps(table_to_json(table, report)["rows"]) for one, table in tables.items()}
 
-        rows = made.get(("json", cluster.id, cluster.report), make)
-        head = _head_json(source, cluster, now)
+        rows = made.get(("json", cluster.id, cluster.report, _at(there)), make)
+        head = _moment_json(there) | _head_json(there, cluster, now)
         head["tables"] = {one: orjson.Fragment(rows[one]) for one in names if one in rows}
         return answer_once(request, orjson.dumps(head))
 
     return routes
 
 
-def _asked(source: Source, name: str, request: Request) -> tuple[Cluster, tuple[str, ...], int | None] | Response:
+def _zone(source: Source) -> ZoneInfo:
+    return ZoneInfo(source.settings.web.timezone or "UTC")
+
+
+def _at(there: Source) -> int | None:
+    return there.moment if isinstance(there, Past) else None
+
+
+def _moment(there: Source, clusters: Sequence[Cluster], zone: ZoneInfo) -> list[str]:
+    """The line that says which past moment is shown; none at the present."""
+    if not isinstance(there, Past):
+        return []
+    known = [(cluster, then) for cluster in clusters if (then := there.then(cluster)) is not None]
+    return [twins.moment_line(there.moment, how_exact(known, there.moment, zone), time.time())]
+
+
+def _moment_json(there: Source) -> dict[str, Any]:
+    return {"at": there.moment} if isinstance(there, Past) else {}
+
+
+def _asked(
+    source: Source, there: Source, name: str, request: Request
+) -> tuple[Cluster, tuple[str, ...], int | None] | Response:
     """Which cluster, tables and width a request is for; or the answer that there is no such thing."""
     clusters = source.clusters()
-    cluster = next((one for one in clusters if one.name == name), None)
+    cluster = next((one for one in there.clusters() if one.name == name), None)
+    if cluster is None and name in {one.name for one in clusters}:
+        return _refused(request, 404, f"Nothing of {name} is known at that moment.")
     if cluster is None:
         return _refused(request, 404, twins.unknown("cluster", name, [one.name for one in clusters]))
     table = request.query_params.get("table")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dash import dcc, html
 
-from webstat import addresses
-from webstat.components.states import TONES, WORDS, headline
+from webstat import addresses, ids
+from webstat.components.states import TONES, WORDS, headline, past_pill
 from webstat.components.text import Part, age, foreign, icon, link
 from webstat.format import duration, zone_words
 from webstat.health import Cluster
@@ -70,6 +70,8 @@ def freshness(view: View) -> list[Part]:
     """The pill over all clusters and the age of the newest report."""
     if not view.clusters:
         return []
+    if view.at is not None:
+        return [past_pill(view.at, view)]
     newest = max((c.taken_at for c in view.clusters if c.taken_at is not None), default=None)
     parts: list[Part] = [headline(view.clusters, view)]
     if newest is not None:
@@ -106,8 +108,11 @@ def demo(view: View) -> list[Part]:
     return [html.Div([html.B("DEMO:"), " ", words], className="ws-demo", role="note")]
 
 
-def footer(view: View) -> list[Part]:
-    """Time zone, the measured load on each scheduler, and the same as text."""
+def footer(view: View, live: bool = True) -> list[Part]:
+    """Time zone, the measured load on each scheduler, the way to the past, and the same as text.
+
+    `live` is whether the page can show a past moment; from another one the way leads to the overview's.
+    """
     loads = [
         f"{c.query_seconds:.1f} s every {duration(c.period_seconds)} on {c.title}"
         for c in view.clusters
@@ -118,6 +123,13 @@ def footer(view: View) -> list[Part]:
     if loads:
         more = f", and {len(loads) - 3} more" if len(loads) > 3 else ""
         parts.append(html.Span(f"What asking the schedulers costs them: {', '.join(loads[:3])}{more}."))
+    newest = max((int(c.taken_at) for c in view.clusters if c.taken_at is not None), default=None)
+    if newest is not None and view.at is None:
+        there = {"data-to": str(newest), "data-path": "" if live else "/", "type": "button"}
+        look = "btn btn-link btn-sm p-0 ws-sub"
+        parts.append(
+            html.Button([icon("clock-history"), " Look at a past moment"], id=ids.LOOK_BACK, className=look, **there)
+        )
     if view.clusters:
         shown = next((c for c in view.clusters if view.path == addresses.cluster_page(c.name)), None)
         # Not a page of the site's own drawing: a plain link, which leaves it.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dash import dcc, html
 
 from webstat.components.cards import note
-from webstat.components.text import Part, age, icon, link, sentence, until
+from webstat.components.text import Part, age, clock, icon, link, sentence, until
 from webstat.health import Cluster, Health, State, worst
 from webstat.view import View
 
@@ -32,8 +32,17 @@ WORDS = {
 def pill(cluster: Cluster, view: View, long: bool = False) -> html.Span:
     """The state of one cluster and the age of its data; `long` adds when the next report is due."""
     health = view.health(cluster)
+    if view.at is not None and cluster.taken_at is not None and not health.stale:
+        return past_pill(cluster.taken_at, view)
     tone, symbol = TONES[health.state]
     return html.Span([icon(symbol), html.Span(_pill_words(cluster, health, view, long))], className=f"ws-pill {tone}")
+
+
+def past_pill(at: float, view: View) -> html.Span:
+    """Which moment of the past is shown, instead of how new the data are."""
+    return html.Span(
+        [icon("clock-history"), html.Span(["past: ", clock(at, view, view.real_now)])], className="ws-pill warn"
+    )
 
 
 def _pill_words(cluster: Cluster, health: Health, view: View, long: bool) -> list[Part]:

@@ -41,9 +41,11 @@ def person(user: str, limit: int = 20) -> html.Bdi:
     return html.Bdi(text or "(no name)", title=words.shorten(user, 300), **{"data-user": user})
 
 
-def clock(at: float, view: View) -> html.Time:
-    """A moment as a clock time in the viewer's zone."""
-    return html.Time(words.clock(at, view.zone, view.now), dateTime=words.iso(at), title=words.utc(at))
+def clock(at: float, view: View, now: float | None = None) -> html.Time:
+    """A moment as a clock time in the viewer's zone, as one says it at `now`, else at the moment that is shown."""
+    return html.Time(
+        words.clock(at, view.zone, view.now if now is None else now), dateTime=words.iso(at), title=words.utc(at)
+    )
 
 
 def age(at: float, view: View) -> html.Time:

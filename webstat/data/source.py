@@ -17,12 +17,16 @@ from webstat import identity
 from webstat.cache import Memory
 from webstat.data import frames, usage
 from webstat.data.explore.explorer import Explorer
-from webstat.data.queries import engine, now, past
+from webstat.data.queries import engine, moment, now, past
 from webstat.errors import StoreEmpty
 from webstat.format import DAY, HOUR, WEEK
 from webstat.health import Cluster, Warning
 
 T = TypeVar("T")
+
+
+MOMENTS, KEPT_SECONDS = 6, 600
+"""Past moments that are remembered, and for how long: what is learnt later may tell more of them."""
 
 
 class Source:
@@ -32,7 +36,14 @@ class Source:
         self.settings = settings
         self._engine = engine.open_store(settings.store.url)
         self._memory = memory or Memory()
+        self._moments = Memory(MOMENTS)
         self.explorer = Explorer(self.ask)
+
+    def at(self, at: int, now: float) -> Past:
+        """The same of a past moment: what was there at `at`, a second before `now`. Raises StoreEmpty, StoreBroken."""
+        return self._moments.get(
+            (at, int(now // KEPT_SECONDS)), lambda: Past(self.settings, moment.open_moment(self._engine, at))
+        )
 
     def close(self) -> None:
         """Give back the store's connections."""
@@ -135,6 +146,28 @@ class Source:
 
         # A store that has just begun has no sums yet: that is not remembered.
         return self._memory.get(("hues", by, today), make, keep=bool)
+
+
+class Past(Source):
+    """A past moment, asked as the store is; of the clusters, those that are known of it."""
+
+    def __init__(self, settings: Settings, then: moment.Moment) -> None:
+        super().__init__(settings)
+        self._engine = then.engine
+        self._then = then  # it goes with the last that holds it
+
+    @property
+    def moment(self) -> int:
+        """Which one, unix seconds."""
+        return self._then.at
+
+    def then(self, cluster: Cluster) -> moment.Then | None:
+        """How a cluster is known at the moment."""
+        return next((one for one in self._then.clusters if one.cluster_id == cluster.id), None)
+
+    def clusters(self) -> tuple[Cluster, ...]:
+        """Those that were known then, as they were; the others are missing. Raises StoreBroken."""
+        return self.remember(("clusters",), lambda: tuple(one for one in super(Past, self).clusters() if one.report))
 
 
 def _cluster(row: Row[Any]) -> Cluster:

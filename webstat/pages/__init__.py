@@ -31,6 +31,9 @@ class Page:
     personal: bool = False
     """Whether it shows something else to each viewer; what is only marked as theirs, the browser marks."""
 
+    live: bool = True
+    """Whether it shows what is, and so any past moment as well."""
+
     def match(self, path: str) -> dict[str, str] | None:
         """The words of a path that is this page's, else None."""
         pattern = re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", self.path)
@@ -38,9 +41,9 @@ class Page:
         return None if found is None else {name: unquote(word) for name, word in found.groupdict().items()}
 
     def title_of(self, view: View, words: dict[str, str]) -> str:
-        """The title with its words filled in, clusters by what people call them."""
+        """The title with its words filled in, clusters by what people call them, `<moment>` by now or then."""
         named = view.cluster(words.get(CLUSTER, ""))
-        filled = {**words, CLUSTER: named.title if named else words.get(CLUSTER, "")}
+        filled = {**words, CLUSTER: named.title if named else words.get(CLUSTER, ""), "moment": view.moment()}
         return re.sub(r"<(\w+)>", lambda word: shorten(filled.get(word[1], ""), 60), self.title)
 
 
@@ -50,14 +53,14 @@ Found = tuple[Page, dict[str, str]]
 PAGES = (
     Page("/", "Overview", nav.OVERVIEW, overview.layout, personal=True),
     Page("/cluster/<cluster>", "<cluster>", nav.CLUSTERS, cluster.layout),
-    Page("/free", "Free now", nav.FREE, free.layout),
+    Page("/free", "Free <moment>", nav.FREE, free.layout),
     Page("/jobs", "Jobs", nav.JOBS, jobs.layout),
     Page("/job/<cluster>/<job>", "<job>", nav.JOBS, job.layout),
     Page("/node/<cluster>/<node>", "<node>", nav.CLUSTERS, node.layout),
     Page("/user/<user>", "<user>", nav.JOBS, people.user_layout, personal=True),
     Page("/group/<group>", "<group>", nav.JOBS, people.group_layout),
-    Page("/history", "History", nav.HISTORY, history.layout),
-    Page("/health", "Health", nav.HEALTH, health.layout),
+    Page("/history", "History", nav.HISTORY, history.layout, live=False),
+    Page("/health", "Health", nav.HEALTH, health.layout, live=False),
 )
 
 

@@ -34,9 +34,11 @@ def changed(view: View) -> html.Section:
     """The newest LISTED events of all clusters."""
     told = [(cluster.name, event) for cluster in view.clusters for event in changes.at(view.source, cluster, view.now)]
     events = changes.newest_first(told, LISTED)
-    title, subtitle, ident = "What changed?", "last 24 h, and what is coming", "q-changed"
+    title, ident = "What changed?", "q-changed"
+    subtitle = view.moment("last 24 h, and what is coming", "the 24 h before")
     if not events:
-        nothing = "Every cluster answered, no node left or came back, and no reservation is near."
+        nothing = "Every cluster answered, and no node left or came back"
+        nothing += view.moment("; no reservation is near.", "; reservations of then are not kept.")
         return card(title, subtitle, [empty("Nothing changed.", nothing)], ident)
     rows = [_row(clusters, event, view) for clusters, event in events]
     return card(title, subtitle, [html.Ol(rows, className="list-unstyled ws-words mb-0")], ident)

@@ -91,7 +91,7 @@ def holders_card(cores: Cores, view: View) -> html.Section:
     """Who holds the cores now, then the idle ones."""
     cluster, capacity = cores.cluster, cores.capacity
     stale = view.health(cluster).stale
-    title = "Who held the cores?" if stale else "Who holds the cores now?"
+    title = "Who held the cores?" if stale else f"Who holds the cores {view.moment()}?"
     share = f", share of {number(capacity.installed)} installed" if capacity.installed else ""
     subtitle = f"cores{share}; {plural(len(cores.held), cores.by)}"
     tools = by_choice(cores, view)
@@ -168,7 +168,7 @@ def usage_card(cores: Cores, view: View) -> html.Section:
     if cores.zoom:
         tools.insert(0, link("Whole 24 h", view.address(**{ZOOM: None})))
     body = [html.Div(parts, className="ws-plot"), *([_as_table(cores, view)] if figure is not None else [])]
-    title = "How were the cores used in the last 24 h?"
+    title = f"How were the cores used in the {view.moment('last 24 h', '24 h before')}?"
     return card(title, subtitle, body, "q-day", tools=html.Div(tools, className="d-flex align-items-center gap-2"))
 
 

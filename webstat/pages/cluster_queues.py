@@ -44,7 +44,7 @@ def queues_card(cluster: Cluster, view: View) -> html.Section:
     rows = rows[~rows["name"].isin(reserved.dropna()) | (rows["running"] + rows["queued"] > 0)]
     stale = view.health(cluster).stale
     title = "Which queue moved?" if stale else "Which queue moves?"
-    subtitle = f"jobs and cores {'then' if stale else 'now'}; waits of the jobs that started in the last 7 d"
+    subtitle = f"jobs and cores {'then' if stale else view.moment()}; waits of the jobs that started in the last 7 d"
     if rows.empty:
         nothing = empty("No queue.", "The scheduler tells of none, and no job is in one.")
         return card(title, subtitle, [nothing], "q-queues")

@@ -60,7 +60,7 @@ def _title(answering: Sequence[Seen], view: View) -> html.Div:
     ]
     if gpus:
         words += ["; ", strong(plural(sum(room.gpus_free or 0 for room in rooms), "GPU")), f" of {number(gpus)}"]
-    head = html.H1("Free now", className="ws-h1")
+    head = html.H1(f"Free {view.moment()}", className="ws-h1")
     said = html.Span([*words, "."], className="text-body-secondary") if answering else None
     return html.Div([head, said], className="d-flex flex-wrap align-items-baseline column-gap-3 mb-3")
 

@@ -94,7 +94,7 @@ def _head(asked: Asked, view: View, found: Answer | None = None) -> html.Div:
     if asked.exact:
         words.append(f", {STEPS[question.step]} sums exact to the second")
     else:
-        words.append(", whole months by UTC from monthly sums, waits to within 1 %")
+        words.append(", whole months by UTC from monthly sums, waits to within 2 %")
     words.append(". ")
     if found is not None and found.gaps:
         words.append(_gaps(found, view))

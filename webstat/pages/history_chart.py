@@ -245,7 +245,7 @@ def totals_card(found: Answer, view: View) -> html.Section:
     if found.totals.empty:
         body: Part = empty("No job in this range.", "Another range, or fewer filters, may show some.")
     else:
-        body = table([heads], rows, f"{metric} by {what[0]}, {when}")
+        body = html.Div(table([heads], rows, f"{metric} by {what[0]}, {when}"), className="ws-totals")
     subtitle = f"{when}{before}; click a name to see its jobs"
     return card("How much is that in all?", subtitle, [body], "q-totals", fill=False)
 

@@ -222,7 +222,7 @@ def _now(view: View, known: KnownNode, heading: type) -> list[Part]:
     cluster = known.cluster
     placed = view.source.read(places.load_placed_jobs, cluster.id, stamp=cluster.report)
     jobs = jobs_here(placed, known.node.record)
-    title = heading("What ran here then?" if known.stale else "What runs here now?", className="ws-q mb-1")
+    title = heading("What ran here then?" if known.stale else f"What runs here {view.moment()}?", className="ws-q mb-1")
     if jobs.empty:
         return [title, empty("No job.", _why_none(known.node.record))]
     rows = [

@@ -126,10 +126,15 @@ def _trend(cluster: Cluster, health: Health, view: View) -> list[Part]:
     share = (used.total / usable.where(usable > 0)).where(used.total.notna())
     mask = spark_figure(share, view.now)
     current = view.source.capacity(cluster).share
-    at: list[Part] = ["at ", clock(cluster.taken_at or 0, view)] if health.stale else ["now"]
+    at: list[Part] = ["at ", clock(cluster.taken_at or 0, view)] if health.stale else [view.moment("now", "then")]
     head = html.Div(
         [
-            html.Span(["Cores in use, last 24 h ", html.Span("(dashed: 100 %)", className="d-none d-xl-inline")]),
+            html.Span(
+                [
+                    f"Cores in use, {view.moment('last 24 h', '24 h before')} ",
+                    html.Span("(dashed: 100 %)", className="d-none d-xl-inline"),
+                ]
+            ),
             html.Span([*at, " ", strong(percent(current)), " of usable"], className="ms-auto ws-strong"),
         ],
         className="d-flex ws-sub",
@@ -138,7 +143,11 @@ def _trend(cluster: Cluster, health: Health, view: View) -> list[Part]:
     drawn = bars.sparkline(mask, label) if mask else html.Div("No report in these 24 h.", className="ws-sub ws-trend")
     end: Part = ["no data since ", clock(cluster.taken_at or 0, view)] if health.stale else clock(view.now, view)
     foot = html.Div(
-        [html.Span(["yesterday ", _time_of_day(view)]), html.Span(end, className="ms-auto")], className="d-flex ws-sub"
+        [
+            html.Span([view.moment("yesterday ", "the day before, "), _time_of_day(view)]),
+            html.Span(end, className="ms-auto"),
+        ],
+        className="d-flex ws-sub",
     )
     return [html.Div([head, drawn, foot], className="mt-auto")]
 

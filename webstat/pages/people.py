@@ -63,7 +63,7 @@ def _title(view: View, by: str, name: str, groups: Sequence[str], left_out: Sequ
             about += [", " if place else "", link(foreign(group), group_page(group))]
         about += [f" and {number(len(groups) - 4)} more"] if len(groups) > 4 else []
     if left_out:
-        about += [f" · what is held now without {listed(left_out)}"]
+        about += [f" · what is held {view.moment('now', 'then')} without {listed(left_out)}"]
     shown = person(name, 40) if by == USER else foreign(name, 40)
     return html.Div(
         [
@@ -241,7 +241,7 @@ def _members(past: Past, now: Now, view: View) -> html.Section:
         )
     heads = [
         head("User"),
-        head(["Cores", html.Br(), "now"], extra="n g"),
+        head(["Cores", html.Br(), view.moment("now", "then")], extra="n g"),
         head(["Jobs", html.Br(), "run"], extra="n"),
         head(["Jobs", html.Br(), "wait"], extra="n"),
         head(["Core-", html.Br(), f"hours, {DAYS} d"], extra="n g"),
@@ -249,5 +249,5 @@ def _members(past: Past, now: Now, view: View) -> html.Section:
     body: list[Part] = [table([heads], rows, "Users of the group")]
     if len(users) > len(rows):
         body.append(html.Div(f"and {plural(len(users) - len(rows), 'more user')}", className="ws-sub mt-1"))
-    subtitle = f"{plural(len(users), 'user')} with jobs now or in the last {DAYS} UTC days, most core-hours first"
+    subtitle = f"{plural(len(users), 'user')} with jobs {view.moment('now', 'then')} or in the last {DAYS} UTC days, most core-hours first"
     return card(title, subtitle, body, ident, fill=False)

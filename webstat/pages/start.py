@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dash import html
 
 from webstat.components.cards import note
-from webstat.components.text import Part, foreign, link
+from webstat.components.text import Part, clock, foreign, link
+from webstat.data.queries.known_then import load_first_known
+from webstat.format import shorten
+from webstat.health import Cluster
 from webstat.view import View
 
 
@@ -61,6 +64,30 @@ def no_such_page(view: View, path: str) -> list[Part]:
         steps,
         numbered=False,
     )
+
+
+def no_moment(view: View) -> list[Part]:
+    """The address names a moment that cannot be shown."""
+    return _page("There is no such moment", view.refused, _ways_back(), numbered=False)
+
+
+def nothing_known(view: View, cluster: Cluster | None = None) -> list[Part]:
+    """At that moment nothing was known of any cluster, or of the one that the page is about."""
+    of = cluster.title if cluster else "any cluster"
+    title = f"Nothing of {shorten(of, 40)} is known at that moment"
+    known = view.live.ask(load_first_known)
+    first = known if cluster is None else known[known["cluster_id"] == cluster.id]
+    if first.empty:
+        return _page(title, f"No report of {of} is in the store.", _ways_back(), numbered=False)
+    at = int(first["at"].min())
+    why: list[Part] = ["It is known since ", clock(at, view), ", or what was before is kept no longer."]
+    there = link("The first moment that is known", view.address(at=str(at)))
+    return _page(title, why, [[there], *_ways_back()], numbered=False)
+
+
+def _ways_back() -> list[list[Part]]:
+    back = html.Button("Back to live", className="btn btn-link p-0", **{"data-step": "live", "type": "button"})
+    return [[back]]
 
 
 def broken(matter: str, words: str, code: str) -> list[Part]:

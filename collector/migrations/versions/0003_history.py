@@ -124,6 +124,8 @@ def upgrade() -> None:
             )
         )
     with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.drop_index("job_by_end")
+        batch_op.create_index("job_by_end", ["cluster_id", "ended_at", "submitted_at"], unique=False)
         batch_op.create_index(
             "job_long",
             ["cluster_id", "ended_at"],

@@ -79,7 +79,7 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
     question, metric, edges = asked.question, METRICS[asked.question.metric], asked.edges
     wide = asked.before if question.compare else edges[[0, -1]]
     names = tuple(dict.fromkeys((*metric.measures, *_TABLE)))
-    counter = explorer.counter(asked, int(wide[0]), int(wide[-1]), names, (question.by,))
+    counter = explorer.counter(asked, asked.first, names, (question.by,))
     cut = counter.cut(question.by, int(wide[0]), int(wide[-1]), names)
     # All that is counted is counted once: in the buckets of the period before, then those of the range.
     former = _edges_before(asked) if question.compare else edges[:1]

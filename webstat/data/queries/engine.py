@@ -42,7 +42,7 @@ def read_rows(engine: Engine, query: Select[Any]) -> Sequence[Row[Any]]:
 
     Raises StoreEmpty where the store or its tables are not there, StoreBroken where it cannot be read.
     """
-    with _connected(engine) as connection:
+    with connected(engine) as connection:
         return connection.execute(query).all()
 
 
@@ -62,7 +62,7 @@ def one_moment(engine: Engine) -> Iterator[Connection]:
 
     Raises StoreEmpty, StoreBroken.
     """
-    with _connected(engine) as connection:
+    with connected(engine) as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")  # the driver begins a transaction only before it writes
         else:
@@ -71,7 +71,8 @@ def one_moment(engine: Engine) -> Iterator[Connection]:
 
 
 @contextlib.contextmanager
-def _connected(engine: Engine) -> Iterator[Connection]:
+def connected(engine: Engine) -> Iterator[Connection]:
+    """A connection. Raises StoreEmpty, StoreBroken."""
     try:
         with engine.connect() as connection:
             yield connection

@@ -68,15 +68,15 @@ def load_node_jobs(engine: Engine, cluster_id: int) -> pd.DataFrame:
     return frame
 
 
-class _Words(dict[int, str]):
+class NodeWords(dict[int, str]):
     """Names by word id; of a node that is no longer known only the id."""
 
     def __missing__(self, ident: int) -> str:
         return f"#{ident}"
 
 
-def _node_words(engine: Engine, cluster_id: int) -> _Words:
+def _node_words(engine: Engine, cluster_id: int) -> NodeWords:
     n, w = schema.node.c, schema.word.c
     query = select(w.id, w.text).join(schema.node, n.name == w.text).where(n.cluster_id == cluster_id)
     words = read_frame(engine, query, {"id": "int64", "text": "object"})
-    return _Words(zip(words["id"].tolist(), words["text"], strict=True))
+    return NodeWords(zip(words["id"].tolist(), words["text"], strict=True))

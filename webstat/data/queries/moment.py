@@ -1,0 +1,329 @@
+"""A past moment as a store of its own: the very tables of the collector, as they were then, for every other query here.
+
+What lived at that moment lies in memory; the rest are views that cut the real store off at it, so nothing of what
+ended long ago is copied. What of a moment is known, and how exactly, is known_then.py's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sqlite3
+import weakref
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    Select,
+    Table,
+    case,
+    create_engine,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.pool import NullPool
+
+from agent.states import HOLDS_CORES, IS_PENDING, JobState, NodeState
+from collector import schema
+from collector.rows import hosts_record, join_id
+from collector.schema import JOB_STATES, NODE_STATES, OPEN
+from webstat.data.queries.engine import connected
+from webstat.data.queries.known_then import How, Then, load_then
+from webstat.data.queries.places import NodeWords
+from webstat.errors import StoreBroken
+from webstat.reasons import NOT_KEPT
+
+HOUR, DAY = 3600, 86400
+
+_HOLDING = [JOB_STATES.index(state) for state in HOLDS_CORES]
+_PENDING = [JOB_STATES.index(state) for state in IS_PENDING]
+_HELD = [JOB_STATES.index(JobState.HELD), JOB_STATES.index(JobState.WAITING)]
+_ON_NODES = [*_HOLDING, JOB_STATES.index(JobState.SUSPENDED)]
+
+_names = itertools.count()
+
+
+def _in_memory(table: Table, name: str | None = None) -> Table:
+    """A table with the same columns; its rows are few, so without indexes."""
+    columns = (Column(one.name, one.type, primary_key=one.primary_key) for one in table.columns)
+    return Table(name or table.name, MetaData(), *columns, schema="main")
+
+
+# The database in memory is `main`, the real store `store`: what is asked of either names it.
+_store = MetaData()
+_stored = {table.name: table.to_metadata(_store, schema="store") for table in schema.metadata.sorted_tables}
+_kept = {table.name: _in_memory(table) for table in (schema.cluster, schema.node, schema.queue, schema.poll)}
+_living = _in_memory(schema.job, "living")
+_then = Table(
+    "then",
+    MetaData(),
+    Column("cluster_id", Integer, primary_key=True),
+    Column("as_of", Integer, nullable=False),
+    schema="main",
+)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A store of one past moment; it goes with the last that holds it."""
+
+    at: int
+    engine: Engine
+    clusters: tuple[Then, ...]
+    """How each cluster is known at that moment, those that are not left out."""
+
+
+def open_moment(store: Engine, at: int) -> Moment:
+    """Read what was at `at` (unix seconds), a moment that has passed.
+
+    Raises StoreEmpty, StoreBroken.
+    """
+    then = load_then(store, at)
+    if store.dialect.name != "sqlite":
+        raise StoreBroken("past moments can be shown of a store in SQLite only")
+    # A name with a slash is shared by all connections of this process, for as long as one of them is open.
+    name = f"file:/moment-{next(_names)}?vfs=memdb"
+    path = f"file:{quote(_file_of(store))}?mode=ro&vfs=unix"
+    keeper = sqlite3.connect(name, uri=True, check_same_thread=False)
+    try:
+        filling = create_engine("sqlite://", creator=lambda: _connect(name, path), poolclass=NullPool)
+        with connected(filling) as connection, connection.begin():
+            _fill(connection, then)
+    except BaseException:
+        keeper.close()
+        raise
+    views = [*_views(at), "PRAGMA query_only=ON"]
+    moment = Moment(
+        at, create_engine("sqlite://", creator=lambda: _connect(name, path, views), poolclass=NullPool), then
+    )
+    weakref.finalize(moment, keeper.close)
+    return moment
+
+
+def _file_of(store: Engine) -> str:
+    """The path of the store's file, from the address by which it is opened to be read."""
+    return unquote((store.url.database or "").removeprefix("file:"))
+
+
+def _connect(name: str, path: str, statements: Sequence[str] = ()) -> sqlite3.Connection:
+    """A connection to the moment with the store beside it."""
+    connection = sqlite3.connect(name, uri=True, timeout=10)
+    connection.execute("ATTACH ? AS store", (path,))
+    for statement in statements:
+        connection.execute(statement)
+    return connection
+
+
+# What lies in memory
+
+
+def _fill(connection: Connection, then: Sequence[Then]) -> None:
+    for table in (_then, _living, *_kept.values()):
+        table.create(connection)
+    if not then:
+        return
+    connection.execute(insert(_then), [{"cluster_id": one.cluster_id, "as_of": one.as_of} for one in then])
+    _fill_clusters(connection, {one.cluster_id: one for one in then})
+    for one in then:
+        _fill_jobs(connection, one)
+        if one.how is How.LOG:
+            continue  # what polls had seen of nodes and queues before says nothing of then
+        _fill_nodes(connection, one)
+        _fill_queues(connection, one)
+    told = [one for one in then if one.how is not How.REPORT]
+    if told:
+        connection.execute(insert(_kept["poll"]), [_poll_row(one) for one in told])
+
+
+def _poll_row(then: Then) -> dict[str, Any]:
+    """The poll that was not: what is known at the moment without a report of then is drawn as known up to it."""
+    times = {"at": then.as_of, "taken_at": then.taken_at, "known_since": then.known_since, "seconds": 0.0}
+    return {"id": -then.cluster_id, "cluster_id": then.cluster_id, "report": then.report, **times}
+
+
+def _fill_clusters(connection: Connection, then: Mapping[int, Then]) -> None:
+    """Of each cluster what was known of it then; what its report warned of and reserved is not kept."""
+    rows = connection.execute(select(_stored["cluster"])).mappings().all()
+    lost = dict.fromkeys(("warnings", "partial", "reservations", "next_poll_at"))
+    told = ("report", "taken_at", "query_seconds", "failures", "error_code", "error", "attempted_at")
+    connection.execute(
+        insert(_kept["cluster"]),
+        [
+            {**row, **lost, **{name: getattr(then[row["id"]], name) for name in told}}
+            for row in rows
+            if row["id"] in then
+        ],
+    )
+
+
+def _fill_jobs(connection: Connection, then: Then) -> None:
+    """The jobs that lived, as their spans say; what each had used by then is not kept, but for its time."""
+    j, s = schema.job.c, schema.job_span.c
+    as_of = literal(then.as_of)
+    holds, on_nodes = s.state.in_(_HOLDING), s.state.in_(_ON_NODES)
+    # Of a job that was started again later the last start is told; of the run that went on then, its span.
+    started = case((j.started_at <= as_of, j.started_at), (holds, s.since), else_=null())
+    words = case({number: state.value for number, state in enumerate(JOB_STATES)}, value=s.state)
+    lost = ("cpu_used_seconds", "memory_used_bytes", "ended_at", "exit_status")
+    then_: dict[str, ColumnElement[Any]] = {
+        **{name: null() for name in lost},
+        "ended_estimated": literal(False),
+        "state": s.state,
+        "native_state": words,
+        "queue_id": s.queue_id,
+        "cores": s.cores,
+        "gpus": s.gpus,
+        "started_at": case((on_nodes, started), else_=null()),
+        "walltime_used_seconds": case((holds, as_of - started), else_=null()),
+        "eligible_at": case((j.eligible_at <= as_of, j.eligible_at), else_=null()),
+        "hold": case((s.state.in_(_HELD), j.hold), else_=null()),
+        "hosts": case((on_nodes & (j.started_at <= as_of), j.hosts), else_=null()),
+    }
+    living = (
+        select(*(then_.get(column.name, column).label(column.name) for column in schema.job.columns))
+        .join(schema.job_span, s.job_id == j.id)
+        .where(schema.lived_in(then.cluster_id, then.as_of, then.as_of + 1), s.since <= as_of, s.until > as_of)
+    )
+    connection.execute(
+        insert(_living).from_select([column.name for column in schema.job.columns], living),
+        execution_options={"schema_translate_map": {None: "store"}},
+    )
+
+
+def _fill_nodes(connection: Connection, then: Then) -> None:
+    """The nodes that were listed, with the jobs they had by the jobs' own word; GPUs, load and comments of then are not kept."""
+    n, s = _stored["node"].c, _stored["node_span"].c
+    rows = connection.execute(
+        select(n.id, n.name, n.memory_bytes, n.properties, s.state, s.cores, s.gpus)
+        .join(_stored["node_span"], s.node_id == n.id)
+        .where(n.cluster_id == then.cluster_id, s.since <= then.as_of, s.until > then.as_of)
+    ).mappings()
+    used, jobs = _on_nodes(connection, then.cluster_id)
+    told = bool(used)
+    filled = [
+        {
+            **row,
+            "cluster_id": then.cluster_id,
+            "native_state": NODE_STATES[row["state"]].value,
+            "cores_used": _cores_used(NODE_STATES[row["state"]], row["cores"], used.get(row["name"]), told),
+            "jobs": json.dumps(jobs[row["name"]], ensure_ascii=False) if row["name"] in jobs else None,
+        }
+        for row in rows
+    ]
+    if filled:
+        connection.execute(insert(_kept["node"]), filled)
+
+
+def _cores_used(state: NodeState, cores: int, by_jobs: int | None, told: bool) -> int | None:
+    """What jobs say they had on the node; where none was there, what its state says. None where jobs tell no nodes."""
+    if by_jobs is not None:
+        return min(by_jobs, cores)
+    return {NodeState.FREE: 0, NodeState.BUSY: cores, NodeState.PARTIAL: None}.get(state, 0 if told else None)
+
+
+def _on_nodes(connection: Connection, cluster_id: int) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Node -> cores that jobs held on it, and their native ids."""
+    j, n, w = _living.c, _stored["node"].c, _stored["word"].c
+    nodes = select(w.id, w.text).join(_stored["node"], n.name == w.text).where(n.cluster_id == cluster_id)
+    words = dict(connection.execute(nodes).all())
+    placed = (
+        select(j.number, w.text, j.hosts)
+        .outerjoin(_stored["word"], w.id == j.server_id)
+        .where(j.cluster_id == cluster_id, j.hosts.is_not(None), j.state.in_(_HOLDING))
+        .order_by(j.id)
+    )
+    used: dict[str, int] = defaultdict(int)
+    jobs: dict[str, list[str]] = defaultdict(list)
+    for number, server, hosts in connection.execute(placed):
+        for node, cores in hosts_record(hosts, NodeWords(words)).items():
+            jobs[node].append(join_id(number, server))
+            used[node] += cores
+    return used, jobs
+
+
+def _fill_queues(connection: Connection, then: Then) -> None:
+    """The queues that were there; of their limits only the walltime is kept."""
+    q, s = _stored["queue"].c, _stored["queue_span"].c
+    given = [s.enabled, s.started, s.max_walltime_seconds]
+    there = (
+        select(q.id, q.cluster_id, q.name, q.type, q.priority, *given)
+        .join(_stored["queue_span"], s.queue_id == q.id)
+        .where(q.cluster_id == then.cluster_id, s.since <= then.as_of, s.until > then.as_of)
+    )
+    connection.execute(insert(_kept["queue"]).from_select([column.name for column in there.selected_columns], there))
+
+
+# What is looked up in the store, and cut off
+
+
+def _views(at: int) -> list[str]:
+    """The statements that make the store's tables be those of then, for one connection."""
+    return [f"CREATE TEMP VIEW {name} AS {_sql(query)}" for name, query in _cut_off(at).items()]
+
+
+def _sql(query: Any) -> str:
+    return str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+
+
+def _cut_off(at: int) -> dict[str, Any]:
+    j, t = _stored["job"].c, _then.c
+    ended = select(_stored["job"]).join(_then, t.cluster_id == j.cluster_id).where(j.ended_at <= t.as_of)
+    p = _stored["poll"].c
+    polled = select(_stored["poll"]).where(p.at <= at, func.coalesce(p.taken_at, p.at) < at + 1)
+    said = select(_living.c.id.label("job_id"), literal(NOT_KEPT).label("comment"), null().label("estimated_start_at"))
+    return {
+        "job": union_all(select(_living), ended),
+        "job_live": said.where(_living.c.state.in_(_PENDING)),
+        "job_span": _spans("job_span", "job"),
+        "node_span": _spans("node_span", "node"),
+        "queue_span": _spans("queue_span", "queue"),
+        "poll": union_all(polled, select(_kept["poll"])),
+        **{name: _sums(name, HOUR, at) for name in ("usage_hour", "capacity_hour")},
+        "capacity_day": _sums("capacity_day", DAY, at),
+        "usage_day": union_all(_sums("usage_day", DAY, at), _today(at)),
+    }
+
+
+def _spans(name: str, owner: str) -> Select[Any]:
+    """The stretches that had begun; one that went on is open."""
+    s, o, t = _stored[name].c, _stored[owner].c, _then.c
+    until = case((s.until > t.as_of, OPEN), else_=s.until).label("until")
+    return (
+        select(*(until if column.name == "until" else column for column in s))
+        .join(_stored[owner], o.id == s[f"{owner}_id"])
+        .join(_then, t.cluster_id == o.cluster_id)
+        .where(s.since <= t.as_of)
+    )
+
+
+def _sums(name: str, size: int, at: int) -> Select[Any]:
+    """The buckets that were over."""
+    return select(_stored[name]).where(_stored[name].c.bucket <= at - size)
+
+
+def _today(at: int) -> Select[Any]:
+    """The day that was not over: the sum of its hours that were."""
+    u = _stored["usage_hour"].c
+    keys = [u[key.name] for key in _stored["usage_hour"].primary_key if key.name != "bucket"]
+    sums = [func.sum(column).label(column.name) for column in u if not column.primary_key]
+    day = literal(at // DAY * DAY).label("bucket")
+    placed = {column.name: column for column in (*keys, *sums, day)}
+    return (
+        select(*(placed[column.name] for column in u))
+        .where(u.bucket >= at // DAY * DAY, u.bucket <= at - HOUR)
+        .group_by(*keys)
+    )
