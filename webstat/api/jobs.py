@@ -20,7 +20,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from webstat.api.answers import answer
-from webstat.api.cells import plain
 from webstat.data import jobs
 from webstat.data.jobrows import SORTS, Rows, flat_rows, folded_rows, sort_rows, window
 from webstat.data.jobsearch import FACETS, GROUPS, Found, Query, facets, in_scope, near, search
