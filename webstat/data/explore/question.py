@@ -124,7 +124,7 @@ def read(
             step,
             _one_of("chart", query.get("chart"), CHARTS, "area", problems),
             _shown(query.get("shown"), problems),
-            query.get("compare") != "no",
+            _one_of("compare", query.get("compare"), ("yes", "no"), "yes", problems) == "yes",
         ),
         problems,
     )
