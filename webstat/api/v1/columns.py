@@ -123,6 +123,7 @@ COLUMNS: Mapping[str, Column] = {
         submitted="jobs submitted in the range",
         started="jobs started in the range",
         ended="jobs ended in the range",
+        exited="of these, jobs that told an exit status",
         failed="of these, jobs with an exit status other than 0",
         cpu_efficiency="processor time of the jobs that ended ÷ (cores × run), of those that tell it",
         utilisation="core-hours used ÷ usable core-hours",
@@ -153,7 +154,8 @@ def cells(name: str, values: Iterable[Any]) -> Cells:
     """A column's values as str, int (times in unix seconds), float, bool, or None where not known."""
     listed = values.tolist() if isinstance(values, np.ndarray) else list(values)
     make: Callable[[Any], Any] = _MAKE[COLUMNS[name].kind]
-    return [None if value is None or value != value else make(value) for value in listed]
+    # An empty text tells nothing; NaN, the only value that is not itself, neither.
+    return [None if value is None or value == "" or value != value else make(value) for value in listed]
 
 
 _MAKE: dict[Kind, Callable[[Any], Any]] = {
