@@ -325,7 +325,7 @@ def test_what_lives_is_told_of_all_clusters(live: Site) -> None:
 
 
 def test_formulas_stay_text_everywhere() -> None:
-    table = Written({"name": [*FORMULAS, None], "cores": [*range(len(FORMULAS)), None]}, {"x": "=1+1"})
+    table = Written({"name": [*FORMULAS, None], "cores": [*range(len(FORMULAS) + 1)]}, {"x": "=1+1"})
     lines = list(csv.reader(io.StringIO(to_csv(table).decode(), newline="")))
     assert [line[0] for line in lines[1:]][:7] == [f"'{text}" for text in FORMULAS[:7]]
     assert from_xlsx(to_xlsx(table))["name"] == [*FORMULAS, None]
