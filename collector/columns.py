@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from isal import isal_zlib
 
 Numbers = npt.NDArray[Any]
 
@@ -18,8 +19,9 @@ _WIDTHS = {
         *("walltime", "walltime_used", "cpu_used"),
         *("cpu_core_seconds", "walltime_used_seconds", "walltime_asked_seconds"),
         *("core_seconds", "gpu_seconds", "run_seconds", "queued_seconds", "queued_core_seconds", "start_wait_seconds"),
+        "sums",
     ),
-    "<i2": ("wait_class", "slowdown_class", "back", "started_back", "wait_back", "slowdown_back"),
+    "<i2": ("wait_class", "slowdown_class", "back", "started_back"),
     "u1": ("flags", "size", "walltime_class", "outcome", "state"),
 }
 _KIND = {name: np.dtype(kind) for kind, names in _WIDTHS.items() for name in names}
@@ -32,7 +34,7 @@ def kind_of(name: str) -> np.dtype[Any]:
 
 
 def to_bytes(name: str, numbers: Numbers) -> bytes:
-    """The bytes of a column: its numbers' first bytes, then all second ones ..., deflated.
+    """The bytes of a column, or of rows of numbers: their first bytes, then all second ones ..., deflated.
 
     Laid out so, small numbers beside large ones cost little. Raises OverflowError where a number is too large.
     """
@@ -46,9 +48,9 @@ def to_bytes(name: str, numbers: Numbers) -> bytes:
 
 
 def from_bytes(name: str, data: bytes) -> Numbers:
-    """The numbers that to_bytes packed."""
+    """The numbers that to_bytes packed; those of several rows one after the other."""
     kind = kind_of(name)
-    planes = np.frombuffer(zlib.decompress(data), dtype=np.uint8).reshape(kind.itemsize, -1)
+    planes = np.frombuffer(isal_zlib.decompress(data), dtype=np.uint8).reshape(kind.itemsize, -1)
     if kind.itemsize == 1:
         return planes.reshape(-1)
     return np.ascontiguousarray(planes.T).view(kind).reshape(-1)

@@ -27,7 +27,7 @@ from collector.lives import (
 )
 from collector.rollup import hour_of
 from collector.schema import history_column, history_month, job, job_span
-from collector.sums import CUTS, PAIR, by_cut, spreads, sums
+from collector.sums import CUTS, PAIR, SPREAD_BY, by_cut, spread_by, sums
 
 REPACK_SECONDS = 3600
 """How much later than its columns the jobs of a month that goes on may be."""
@@ -115,10 +115,8 @@ def pack_month(connection: Connection, cluster_id: int, month: int, known_until:
     columns |= {(SPANS, name): numbers for name, numbers in spans.items()}
     summed = sums(jobs, spans, month)
     columns |= {(SUMS, name): numbers for name, numbers in summed.items()}
-    for cut in CUTS:
-        ready = by_cut(summed, cut) | spreads(jobs, month, cut)
-        columns |= {(cut, name): numbers for name, numbers in ready.items()}
-    columns |= {(PAIR, name): numbers for name, numbers in spreads(jobs, month, PAIR).items()}
+    columns |= {(cut, "sums"): by_cut(summed, cut) for cut in CUTS}
+    columns |= {(cut, what): spread_by(jobs, month, cut, what) for cut in (*CUTS, PAIR) for what in SPREAD_BY}
     here = (history_column.c.cluster_id == cluster_id) & (history_column.c.month == month)
     connection.execute(delete(history_column).where(here))
     packed = [

@@ -33,8 +33,8 @@ NO_WALLTIME = len(WALLTIMES) + 1
 UNTOLD, COMPLETED, FAILED, NEVER_RAN, LIVES = range(5)
 """`outcome`: it ran, and no exit status is told; exit status 0; another one; it ended without having run; it lives."""
 
-CLASS_STEP = 0.02
-"""`wait_class` and `slowdown_class` are logarithms in these steps: a class's middle is within 1 % of all in it."""
+CLASS_STEP = 0.04
+"""`wait_class` and `slowdown_class` are logarithms in these steps: a class's middle is within 2 % of all in it."""
 
 SHORT_RUN_SECONDS = 600
 """Bounded slowdown takes shorter runs for this long: (wait + run) ÷ max(run, 10 min), at least 1."""

@@ -27,30 +27,33 @@ CUTS = ("user", "group", "account", "queue", "size", "walltime_class", "outcome"
 PAIR = "pair"
 """Kind of what is kept ready by queue and size together."""
 
+SPREAD_BY = ("wait", "slowdown")
 
-def by_cut(whole: Columns, cut: str) -> Columns:
-    """sums() -> `back`, `key` and SUMMED: by one of CUTS alone."""
-    return _added_up({"back": whole["back"], "key": whole[cut]}, {name: whole[name] for name in SUMMED})
+READY = ("back", "key", *SUMMED)
+SPREAD = ("back", "key", "class", "jobs")
+"""What the rows of the columns `sums`, `wait` and `slowdown` of such a kind are."""
 
 
-def spreads(jobs: Columns, month: int, cut: str) -> Columns:
-    """How waits and slowdowns are distributed by one of CUTS, or by PAIR: how many jobs are in each class.
+def by_cut(whole: Columns, cut: str) -> Numbers:
+    """sums() by one of CUTS alone; a row each of READY."""
+    added = _added_up({"back": whole["back"], "key": whole[cut]}, {name: whole[name] for name in SUMMED})
+    return np.stack([added[name] for name in READY])
 
-    wait_back (months before the one that begins at `month`), wait_key, wait_class, wait_jobs; of all but PAIR also the
-    same of slowdown. A PAIR's key is the queue x 16 + the size.
+
+def spread_by(jobs: Columns, month: int, cut: str, what: str) -> Numbers:
+    """How `wait` or `slowdown` is distributed by one of CUTS, or by PAIR: a row each of SPREAD.
+
+    How many jobs are in each class, and how many months before the one that begins at `month`. Waits count where the
+    job started, slowdowns where it ended. A PAIR's key is the queue x 16 + the size.
     """
     key = jobs["queue"] * 16 + jobs["size"] if cut == PAIR else jobs[cut]
-    last = int(month_number(np.array([month]))[0])
-    ended = last - month_number(jobs["ended"] + month)
-    columns: Columns = {}
-    for what, back in (("wait", ended + jobs["started_back"]), ("slowdown", ended)):
-        if what == "slowdown" and cut == PAIR:
-            continue
-        some = np.flatnonzero((jobs[f"{what}_class"] >= 0) & ((what == "wait") | (jobs["outcome"] != LIVES)))
-        keys = {"back": back[some], "key": key[some], "class": jobs[f"{what}_class"][some]}
-        counted = _added_up(keys, {"jobs": np.ones(len(some), dtype=np.int64)})
-        columns |= {f"{what}_{name}": numbers for name, numbers in counted.items()}
-    return columns
+    back = int(month_number(np.array([month]))[0]) - month_number(jobs["ended"] + month)
+    if what == "wait":
+        back = back + jobs["started_back"]
+    some = np.flatnonzero((jobs[f"{what}_class"] >= 0) & ((what == "wait") | (jobs["outcome"] != LIVES)))
+    keys = {"back": back[some], "key": key[some], "class": jobs[f"{what}_class"][some]}
+    counted = _added_up(keys, {"jobs": np.ones(len(some), dtype=np.int64)})
+    return np.stack([counted[name] for name in SPREAD])
 
 
 def sums(jobs: Columns, spans: Columns, month: int) -> Columns:

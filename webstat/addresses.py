@@ -38,6 +38,13 @@ def jobs_page(**filters: str) -> str:
     return "/jobs" + (f"?{urlencode(words)}" if words else "")
 
 
+def history_page(**words: str) -> str:
+    """History, filtered by one cluster, user, group …, or with other words of its address."""
+    lists = ("cluster", "user", "group", "account", "queue")
+    words = {name: item(word) if name in lists else word for name, word in words.items()}
+    return "/history" + (f"?{urlencode(words)}" if words else "")
+
+
 def item(name: str) -> str:
     """A name as one item of a list divided by commas."""
     return name.replace("%", "%25").replace(",", "%2C")

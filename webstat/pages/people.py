@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from dash import html
 
-from webstat.addresses import cluster_page, group_page, jobs_page, user_page
+from webstat.addresses import cluster_page, group_page, history_page, jobs_page, user_page
 from webstat.components import bars, joblist
 from webstat.components.cards import card, empty, kpi
 from webstat.components.graph import graph
@@ -69,7 +69,13 @@ def _title(view: View, by: str, name: str, groups: Sequence[str], left_out: Sequ
         [
             html.H1(shown, className="ws-h1"),
             html.Span(about, className="text-body-secondary"),
-            html.Span(_me(view, name), className="ms-md-auto") if by == USER else None,
+            html.Span(
+                [
+                    link("History", history_page(**{by: name, "by": "queue"})),
+                    _me(view, name) if by == USER else None,
+                ],
+                className="ms-md-auto d-flex align-items-center gap-3",
+            ),
         ],
         className="d-flex flex-wrap align-items-center column-gap-3 row-gap-1 mb-3",
     )

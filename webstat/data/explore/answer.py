@@ -43,11 +43,11 @@ class Answer:
     """What was asked, and what came.
 
     `totals` has a row a key, most first: key int64, name, word (as in addresses) str, value, before (the metric over the
-    range and the one before; NaN where not told), share, core_hours, submitted, started, ended, failed, wait_half,
-    wait_most, cpu_efficiency float64. `series` has the metric by bucket, a row as of totals; `whole` that of everything,
-    `former` that of the period before, where it is compared. `all` and `all_before` are over everything: value,
-    core_hours, usable_hours, utilisation, submitted, started, ended, failed, failed_share, wait_50, wait_75, wait_90,
-    wait_95, waited (jobs that these rest on), slowdown, cpu_efficiency.
+    range and the one before; NaN where not told), share, core_hours, submitted, started, ended, exited (those that told
+    an exit status), failed, wait_half, wait_most, cpu_efficiency float64. `series` has the metric by bucket, a row as of
+    totals; `whole` that of everything, `former` that of the period before, where it is compared. `all` and `all_before`
+    are over everything: value, core_hours, usable_hours, utilisation, submitted, started, ended, failed, failed_share,
+    wait_50, wait_75, wait_90, wait_95, waited (jobs that these rest on), slowdown, cpu_efficiency.
     """
 
     asked: Asked
@@ -79,7 +79,7 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
     question, metric, edges = asked.question, METRICS[asked.question.metric], asked.edges
     wide = asked.before if question.compare else edges[[0, -1]]
     names = tuple(dict.fromkeys((*metric.measures, *_TABLE)))
-    counter = explorer.counter(asked, int(wide[0]), int(wide[-1]), names, (question.by,))
+    counter = explorer.counter(asked, asked.first, names, (question.by,))
     cut = counter.cut(question.by, int(wide[0]), int(wide[-1]), names)
     # All that is counted is counted once: in the buckets of the period before, then those of the range.
     former = _edges_before(asked) if question.compare else edges[:1]
@@ -163,7 +163,7 @@ def _totals(
             "before": value[active, 0] if value.shape[1] > 1 else np.full(len(active), np.nan),
             "share": divided(now, np.nansum(now)) if metric.additive else np.full(len(active), np.nan),
             "core_hours": last["core_seconds"][active] / HOUR,
-            **{name: last[name][active] for name in ("submitted", "started", "ended", "failed")},
+            **{name: last[name][active] for name in ("submitted", "started", "ended", "exited", "failed")},
             "wait_half": waits[active, -1, 0],
             "wait_most": waits[active, -1, 1],
             "cpu_efficiency": divided(last["cpu_used"], last["cpu_core_seconds"])[active],

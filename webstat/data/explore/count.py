@@ -103,7 +103,7 @@ def measures(lives: Lives, cut: Cut, edges: Numbers, names: Collection[str], fil
 
 
 def monthly(rows: Numbers, sums: Columns, edges: Numbers, names: Collection[str], size: int) -> dict[str, Numbers]:
-    """The same from Gatherer.summed(), of which `rows` are those of the cut, -1 for what is left out.
+    """The same from Gatherer.sums() or ready(), of which `rows` are those of the cut, -1 for what is left out.
 
     `edges` are those of UTC months, or of several together.
     """

@@ -16,7 +16,8 @@ from sqlalchemy import Row
 
 from collector.columns import Numbers
 from collector.lives import SUMS, Columns, spread
-from collector.sums import PAIR, SUM_KEYS
+from collector.sums import PAIR
+from webstat.cache import Weighed
 from webstat.data.explore import buckets, quantiles
 from webstat.data.explore.count import columns_for, measures, monthly, narrowed
 from webstat.data.explore.cut import CLASSES, COLUMNS, WORDS, Cut, Product, cut_of, matching
@@ -32,6 +33,12 @@ MOST_EXACT = 1_500_000
 
 MOST_HOURS = 100 * buckets.DAY
 """Up to which length capacity is taken by hours; beyond it by days."""
+
+MOST_RECENT_BYTES = 192 << 20
+"""Of the jobs of the last questions."""
+
+_USUAL = {"cores", "queue", "size", "walltime_class", "outcome", "wait", "cpu_used"}
+"""Columns that the cards of a page take."""
 
 NONE = "–"
 """The word for no group, or no account."""
@@ -82,6 +89,11 @@ class Asked:
         return np.array([start, self.since, self.until], dtype=np.int64)
 
     @property
+    def first(self) -> int:
+        """First second of what is counted: of the period before, where that is compared."""
+        return int(self.before[0]) if self.question.compare else self.since
+
+    @property
     def ids(self) -> tuple[int, ...]:
         """Ids of the clusters."""
         return tuple(cluster.id for cluster in self.known)
@@ -90,9 +102,13 @@ class Asked:
     def key(self) -> tuple[object, ...]:
         """What is asked, and what the answer rests on: of the same key, the same answer."""
         q = self.question
+        return *self.rests_on, q.metric, q.by, q.filters, q.compare, str(q.zone), self.edges.tobytes()
+
+    @property
+    def rests_on(self) -> tuple[object, ...]:
+        """The reports and packed months that jobs are counted from."""
         return (
-            *(q.metric, q.by, q.filters, q.compare, str(q.zone), self.edges.tobytes()),
-            tuple((cluster.id, cluster.report, min(cluster.until, self.until)) for cluster in self.known),
+            tuple((cluster.id, cluster.report, cluster.until) for cluster in self.known),
             tuple((row.cluster_id, row.month, row.version, row.packed_until) for row in self.months),
         )
 
@@ -147,14 +163,13 @@ class Counter:
             found, counts = quantiles.classed(ended, what, cut, edges, self.asked.keys).quantiles(shares)
         else:
             kind = PAIR if isinstance(cut, Product) else self._kind(cut.by)
-            columns = {f"{what}_{name}" for name in ("back", "key", "class", "jobs")}
-            counted = self.gatherer.summed(self.asked.known, self.asked.months, since, until, kind, columns)
+            counted = self.gatherer.ready(self.asked.known, self.asked.months, since, until, kind, what)
             if isinstance(cut, Product):
-                key = counted[f"{what}_key"]
+                key = counted["key"]
                 rows = cut.of_jobs({"cluster": counted["cluster"], "queue": key >> 4, "size": key & 15})
             else:
-                rows = self._rows(cut, {**counted, "key": counted[f"{what}_key"]})
-            found, counts = quantiles.ready(rows, counted, what, edges, cut.size).quantiles(shares)
+                rows = self._rows(cut, counted)
+            found, counts = quantiles.ready(rows, counted, edges, cut.size).quantiles(shares)
         return found.reshape(*shape, len(shares)), counts.reshape(shape)
 
     def _kind(self, by: str | None) -> str:
@@ -163,12 +178,11 @@ class Counter:
 
     def _summed(self, by: str | None, since: int, until: int, names: Collection[str]) -> Columns:
         kind = self._kind(by)
-        keys = SUM_KEYS if kind == SUMS else ("back", "key")
-        wanted = tuple(sorted({*keys, *names}))
-        place = (kind, str(since), str(until), *wanted)
+        place = (kind, str(since), str(until), *(sorted(names) if kind == SUMS else ()))
         if place not in self._sums:
-            months = self.asked.wanted
-            self._sums[place] = self.gatherer.summed(self.asked.known, months, since, until, kind, wanted)
+            where = (self.asked.known, self.asked.wanted, since, until)
+            gatherer = self.gatherer
+            self._sums[place] = gatherer.sums(*where, names) if kind == SUMS else gatherer.ready(*where, kind, "sums")
         return self._sums[place]
 
     def _rows(self, cut: Cut, sums: Columns) -> Numbers:
@@ -187,6 +201,7 @@ class Explorer:
     def __init__(self, ask: Callable[..., Any]) -> None:
         self._ask = ask
         self._gatherer = Gatherer(ask)
+        self._recent = Weighed(MOST_RECENT_BYTES)
         self._texts: dict[int, str] = {0: NONE}
 
     def close(self) -> None:
@@ -231,16 +246,24 @@ class Explorer:
             edges[-1] = max(min(int(edges[-1]), last), int(edges[-2]) + 1)
         return Asked(question, chosen, known, months, keys, edges, exact, skipped)
 
-    def counter(
-        self, asked: Asked, since: int, until: int, names: Collection[str], cuts: Collection[str | None]
-    ) -> Counter:
-        """What counts the measures named, waits and slowdowns within [since, until), by these cuts."""
+    def counter(self, asked: Asked, since: int, names: Collection[str], cuts: Collection[str | None]) -> Counter:
+        """What counts the measures named, waits and slowdowns from `since` on, by these cuts."""
         if not asked.exact:
             return Counter(self._gatherer, asked, None)
         wanted = {column for by in (None, *cuts) for column in columns_for(names, by, asked.keys)}
         wanted |= {*quantiles.COLUMNS["wait"], *quantiles.COLUMNS["slowdown"]}
-        lives = self._gatherer.lives(asked.known, asked.wanted, since, until, wanted)
-        return Counter(self._gatherer, asked, narrowed(lives, asked.keys))
+        return Counter(self._gatherer, asked, self._lives(asked, min(since, asked.first), wanted))
+
+    def _lives(self, asked: Asked, since: int, wanted: set[str]) -> Lives:
+        """The jobs that the filters keep; those of the last questions are kept, since a page counts them again and again."""
+        place = (*asked.rests_on, since, asked.until, tuple(asked.keys.items()))
+        kept: Lives | None = self._recent.get(place)
+        if kept is not None and wanted <= kept.jobs.keys():
+            return kept
+        names = wanted | (set(kept.jobs) - {"cluster"} if kept is not None else _USUAL)
+        lives = narrowed(self._gatherer.lives(asked.known, asked.wanted, since, asked.until, names), asked.keys)
+        self._recent.put(place, lives, sum(numbers.nbytes for numbers in lives.jobs.values()))
+        return lives
 
     def capacity(self, asked: Asked, edges: Numbers) -> pd.DataFrame:
         """Capacity by bucket: installed, usable, gpus (core and GPU seconds), nodes, nodes_offline, nodes_down (node seconds)."""

@@ -14,7 +14,7 @@ from sqlalchemy import Row
 
 from collector.columns import from_bytes, kind_of
 from collector.lives import JOBS, SPANS, SUMS, Columns, month_after, month_number, month_of
-from collector.sums import PAIR, by_cut, spreads, sums
+from collector.sums import READY, SPREAD, SUM_KEYS, by_cut, spread_by, sums
 from webstat.cache import Memory, Weighed
 from webstat.data.explore.cut import has_key
 from webstat.data.explore.shapes import Ended, Known, Lives
@@ -76,38 +76,69 @@ class Gatherer:
                 pieces.append(_cut(some, rest, cluster.id, 0, since, until, None))
         return _joined(pieces, names)
 
-    def summed(
+    def sums(
+        self, clusters: Sequence[Known], months: Sequence[Row[Any]], since: int, until: int, names: Collection[str]
+    ) -> Columns:
+        """SUM_KEYS and the SUMMED named, with `month` (since 1970) each row is of and `cluster`.
+
+        Months that are not packed as a whole are counted from their jobs.
+        """
+        names = tuple(dict.fromkeys((*SUM_KEYS, *names)))
+
+        def packed(wanted: Sequence[Row[Any]]) -> dict[Month, Columns]:
+            return self._columns(wanted, SUMS, names)
+
+        def made(jobs: Columns, spans: Columns, month: int) -> Columns:
+            found = sums(jobs, spans, month)
+            return {name: found[name] for name in names}
+
+        return self._summed(clusters, months, since, until, packed, made, names)
+
+    def ready(
+        self, clusters: Sequence[Known], months: Sequence[Row[Any]], since: int, until: int, kind: str, what: str
+    ) -> Columns:
+        """What is kept ready by one of CUTS, or PAIR, as of sums(): READY of `sums`, SPREAD of `wait` and `slowdown`."""
+        names = READY if what == "sums" else SPREAD
+
+        def packed(wanted: Sequence[Row[Any]]) -> dict[Month, Columns]:
+            found = self._columns(wanted, kind, (what,))
+            return {
+                month: dict(zip(names, one[what].reshape(len(names), -1), strict=True)) for month, one in found.items()
+            }
+
+        def made(jobs: Columns, spans: Columns, month: int) -> Columns:
+            rows = by_cut(sums(jobs, spans, month), kind) if what == "sums" else spread_by(jobs, month, kind, what)
+            return dict(zip(names, rows, strict=True))
+
+        return self._summed(clusters, months, since, until, packed, made, names)
+
+    def _summed(
         self,
         clusters: Sequence[Known],
         months: Sequence[Row[Any]],
         since: int,
         until: int,
-        kind: str,
+        packed: Callable[[Sequence[Row[Any]]], dict[Month, Columns]],
+        made: Callable[[Columns, Columns, int], Columns],
         names: Collection[str],
     ) -> Columns:
-        """Columns of SUMS, of one of CUTS, or of PAIR, month by month, with `month` (since 1970) each row is of and `cluster`.
-
-        Months that are not packed as a whole are counted from their jobs. A row's month is its own less what the
-        column `back` says, or `wait_back`, or `slowdown_back`, whichever is among the names.
-        """
-        names = tuple(names)
-        back = next(name for name in names if name.endswith("back"))
         wanted = [row for row in months if _touches(row, since, until)]
-        found = self._columns(wanted, kind, names)
+        found = packed(wanted)
         rows = []
         for row in wanted:
-            packed = found.get((row.cluster_id, row.month))
-            if packed is None:
-                packed = self._counted(row, kind)
-            if packed is not None:
-                rows.append(_dated(packed, row.cluster_id, row.month, names, back))
+            one = found.get((row.cluster_id, row.month))
+            if one is None:
+                true = self._true(row)
+                one = None if true is None else made(true.jobs, true.spans, row.month)
+            if one is not None:
+                rows.append(_dated(one, row.cluster_id, row.month))
         for cluster in clusters:
             jobs, spans, first = self._tail(cluster)
             if first is not None and first < until:
                 last = month_of(int(jobs["ended"].max()))
                 moved = {"since": spans["since"] - last, "until": spans["until"] - last}
-                packed = made({**jobs, "ended": jobs["ended"] - last}, {**spans, **moved}, last, kind)
-                rows.append(_dated(packed, cluster.id, last, names, back))
+                one = made({**jobs, "ended": jobs["ended"] - last}, {**spans, **moved}, last)
+                rows.append(_dated(one, cluster.id, last))
         empty = np.zeros(0, dtype=np.int64)
         return {
             name: np.concatenate([one[name] for one in rows]) if rows else empty
@@ -119,8 +150,10 @@ class Gatherer:
     ) -> set[Month]:
         """The months that touch a range, of whose jobs none has any of these keys of a cut."""
         wanted = [row for row in months if _touches(row, since, until)]
-        found = self._columns(wanted, column, ("key",))
-        return {month for month, packed in found.items() if not has_key(packed["key"], keys).any()}
+        found = self._columns(wanted, column, ("sums",))
+        return {
+            month for month, one in found.items() if not has_key(one["sums"].reshape(len(READY), -1)[1], keys).any()
+        }
 
     def ended(
         self, clusters: Sequence[Known], months: Sequence[Row[Any]], since: int, until: int, names: Collection[str]
@@ -151,14 +184,13 @@ class Gatherer:
             lambda: self._ask(history.load_tail, cluster.id, cluster.packed, cluster.until),
         )
 
-    def _counted(self, row: Row[Any], kind: str) -> Columns | None:
-        """What summed() takes, of a month whose columns are not all true any more, from those of its jobs that are."""
+    def _true(self, row: Row[Any]) -> Lives | None:
+        """The jobs of a month whose columns are not all true any more: those that are, times less the month."""
         jobs = self._columns([row], JOBS, JOB_COLUMNS).get((row.cluster_id, row.month))
         spans = self._columns([row], SPANS, SPAN_COLUMNS).get((row.cluster_id, row.month))
         if jobs is None or spans is None:
             return None
-        true = _cut(jobs, spans, row.cluster_id, 0, 0, 1 << 62, row.packed_until - row.month)
-        return made(true.jobs, true.spans, row.month, kind)
+        return _cut(jobs, spans, row.cluster_id, 0, 0, 1 << 62, row.packed_until - row.month)
 
     def _columns(self, months: Sequence[Row[Any]], kind: str, names: Sequence[str]) -> dict[Month, Columns]:
         """(cluster id, month) -> columns, of those months that have all of them."""
@@ -229,17 +261,7 @@ def _joined(pieces: Sequence[Lives], names: Collection[str]) -> Lives:
     return Lives(jobs, spans)
 
 
-def made(jobs: Columns, spans: Columns, month: int, kind: str) -> Columns:
-    """The columns of a kind, from jobs and spans whose times are less `month`."""
-    if kind == PAIR:
-        return spreads(jobs, month, PAIR)
-    whole = sums(jobs, spans, month)
-    return whole if kind == SUMS else {**by_cut(whole, kind), **spreads(jobs, month, kind)}
-
-
-def _dated(packed: Columns, cluster_id: int, month: int, names: Collection[str], back: str) -> Columns:
+def _dated(one: Columns, cluster_id: int, month: int) -> Columns:
     number = int(month_number(np.array([month]))[0])
-    found = {name: packed[name] for name in names}
-    found["month"] = number - packed[back].astype(np.int64)
-    found["cluster"] = np.full(len(packed[back]), cluster_id, dtype=np.int32)
-    return found
+    cluster = np.full(len(one["back"]), cluster_id, dtype=np.int32)
+    return {**one, "month": number - one["back"].astype(np.int64), "cluster": cluster}

@@ -1,4 +1,4 @@
-"""How waits and slowdowns are distributed: exactly from jobs, or from classes 1 % wide over years. Pure.
+"""How waits and slowdowns are distributed: exactly from jobs, or from classes 4 % wide over years. Pure.
 
 A wait is counted where the job started, a slowdown where it ended.
 """
@@ -27,7 +27,7 @@ SLOWDOWN_SCALE = 1000
 SCALES = {"wait": 1, "slowdown": SLOWDOWN_SCALE}
 """What values are multiplied with to be whole numbers, which are sorted many times faster."""
 
-_MOST_CLASSES = 1152  # ln(1 + 300 years) in steps of 2 %
+_MOST_CLASSES = 576  # ln(1 + 300 years) in steps of 4 %
 
 
 def values(jobs: Columns, what: str, filters: Filters) -> tuple[Numbers, Numbers, Numbers]:
@@ -76,7 +76,7 @@ class Classed:
         self._counts += np.bincount(place, weights=jobs, minlength=len(self._counts))
 
     def quantiles(self, quantiles: Sequence[float] = QUANTILES) -> tuple[Numbers, Numbers]:
-        """As exact(), true to within 1 %."""
+        """As exact(), true to within 2 %."""
         sums = self._counts.reshape(self._size, _MOST_CLASSES).cumsum(axis=1)
         counts = sums[:, -1]
         result = np.full((self._size, len(quantiles)), np.nan)
@@ -107,13 +107,11 @@ def classed(packed: Iterable[Ended], what: str, cut: Cut | Product, edges: Numbe
     return found
 
 
-def ready(rows: Numbers, counted: Columns, what: str, edges: Numbers, size: int) -> Classed:
-    """The same from Gatherer.summed() of spreads(), of which `rows` are those of the cut."""
+def ready(rows: Numbers, counted: Columns, edges: Numbers, size: int) -> Classed:
+    """The same from Gatherer.ready() of a spread, of which `rows` are those of the cut."""
     buckets = len(edges) - 1
     bucket = month_buckets(counted["month"], edges)
     inside = np.flatnonzero((bucket >= 0) & (rows >= 0))
     found = Classed(size * buckets)
-    found.add(
-        rows[inside] * buckets + bucket[inside], counted[f"{what}_class"][inside], counted[f"{what}_jobs"][inside]
-    )
+    found.add(rows[inside] * buckets + bucket[inside], counted["class"][inside], counted["jobs"][inside])
     return found

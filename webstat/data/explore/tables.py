@@ -18,8 +18,9 @@ from webstat.data.explore.cut import CLASSES, Product
 from webstat.data.explore.explorer import EVERYTHING, Asked, Explorer
 from webstat.data.explore.metrics import HOUR, divided
 
-MOST_WEEK_SECONDS = 92 * buckets.DAY
-"""Of a longer range, the hours of the week are those of its last so many days."""
+MOST_WEEK_SECONDS = 100 * buckets.DAY
+LONG_WEEK_SECONDS = 31 * buckets.DAY
+"""Of a longer range, the hours of the week are those of its last so many days; of one with very many jobs, fewer."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,12 @@ class Week:
 
 def week(explorer: Explorer, asked: Asked) -> Week:
     """When the clusters are full."""
-    since = max(asked.since, asked.until - MOST_WEEK_SECONDS)
+    since = max(asked.since, asked.until - (MOST_WEEK_SECONDS if asked.exact else LONG_WEEK_SECONDS))
     zone = asked.question.zone
     edges = buckets.edges(buckets.start_of(since, "hour", zone), asked.until, "hour", zone)
-    counter = explorer.counter(replace(asked, exact=True), int(edges[0]), asked.until, ("core_seconds",), ())
+    if not asked.exact:
+        asked = replace(asked, exact=True, edges=edges, question=asked.question.changed(compare=False))
+    counter = explorer.counter(asked, int(edges[0]), ("core_seconds",), ())
     used = counter.measured(EVERYTHING, edges, ("core_seconds",))["core_seconds"][0]
     usable = explorer.capacity(asked, edges)["usable"].to_numpy()
     known = usable > 0
@@ -65,7 +68,7 @@ def mix(explorer: Explorer, asked: Asked, by: str) -> pd.DataFrame:
     """What jobs of each class of a cut came to: key int64, name, word str, core_hours, ended, share float64; all classes."""
     edges = asked.edges[[0, -1]]
     names = ("core_seconds", "ended")
-    counter = explorer.counter(asked, asked.since, asked.until, names, (by,))
+    counter = explorer.counter(asked, asked.since, names, (by,))
     cut = counter.cut(by, asked.since, asked.until, names)
     found = {name: numbers[:, 0] for name, numbers in counter.measured(cut, edges, names).items()}
     places = {key: row for row, key in enumerate(cut.keys)}
@@ -93,7 +96,7 @@ def waits(explorer: Explorer, asked: Asked, shares: Sequence[float] = (0.5, 0.9)
     """
     edges = asked.edges[[0, -1]]
     cuts = ("cluster", "queue", "size")
-    counter = explorer.counter(asked, asked.since, asked.until, ("started",), cuts)
+    counter = explorer.counter(asked, asked.since, ("started",), cuts)
     product = Product(tuple(counter.cut(by, asked.since, asked.until, ("started",)) for by in cuts))
     found, counts = counter.distributed(product, edges, "wait", shares)
     some = np.flatnonzero(counts[:, 0])
