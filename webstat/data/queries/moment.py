@@ -229,15 +229,18 @@ def _fill_nodes(connection: Connection, then: Then) -> None:
             **row,
             "cluster_id": then.cluster_id,
             "native_state": "",
-            **_in_use(NODE_STATES[row["state"]], row["cores"], row["gpus"], held.get(row["name"]), bool(held)),
+            **_in_use(NODE_STATES[row["state"]], row["cores"], held.get(row["name"]), bool(held)),
         }
         for row in rows
     ]
+    if any(one.gpus is None for one in held.values()):
+        # With some unknown, a sum over nodes would call theirs free: then only what jobs hold in all is counted.
+        filled = [{**one, "gpus_used": None} for one in filled]
     if filled:
         connection.execute(insert(_kept["node"]), filled)
 
 
-def _in_use(state: NodeState, cores: int, gpus: int, held: _Held | None, told: bool) -> dict[str, Any]:
+def _in_use(state: NodeState, cores: int, held: _Held | None, told: bool) -> dict[str, Any]:
     """Of a node with jobs, what they say; of one without, what its state says. None where jobs tell no nodes (`told`)."""
     if held is not None:
         jobs = json.dumps(held.jobs, ensure_ascii=False)
