@@ -35,6 +35,9 @@ FILES = (
     ("bootstrap-icons", "LICENSE", "LICENSE.bootstrap-icons"),
     ("plotly.js-cartesian-dist-min", "plotly-cartesian.min.js", "plotly-cartesian.min.js"),
     ("plotly.js-cartesian-dist-min", "LICENSE", "LICENSE.plotly"),
+    ("swagger-ui-dist", "swagger-ui-bundle.js", "swagger-ui-bundle.js"),
+    ("swagger-ui-dist", "swagger-ui.css", "swagger-ui.css"),
+    ("swagger-ui-dist", "LICENSE", "LICENSE.swagger-ui"),
 )
 """(package, path in it, path in assets/vendor)"""
 

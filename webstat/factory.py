@@ -57,6 +57,7 @@ OWN_SCRIPTS = (
     "nodemap-table.js",
     "nodemap.js",
     "history.js",
+    "export.js",
     "past.js",
     "live.js",
 )
@@ -139,7 +140,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def asset(name: str, request: Request) -> Response:
         return assets.answer(name, request)
 
-    app.include_router(api.router(source))
+    app.include_router(api.router(source, assets))
     app.add_exception_handler(WebError, trouble)
     app.mount("/", WSGIMiddleware(_dash(settings, assets, source, artist, hub).server, workers=THREADS))
     return app
@@ -271,7 +272,7 @@ def _register_headers(app: Dash, source: Source, server: Flask) -> None:
             "default-src 'self'",
             f"script-src 'self' {' '.join(app.csp_hashes())}",
             "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data:",
+            "img-src 'self' data: blob:",  # blob: a chart on its way to becoming a file
             "object-src 'none'",
             "base-uri 'none'",
             "form-action 'self'",

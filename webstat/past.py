@@ -25,7 +25,7 @@ ALWAYS_LIVE = ("/history", "/health")
 
 LOST = (
     "Of the past the store keeps jobs, nodes and queues. Not kept, and so not shown, are the scheduler’s own words and "
-    "estimates, its reservations and limits, and the CPU time and memory that jobs had used by then."
+    "estimates, its reservations and limits, who held a job, what it depended on, and the CPU time and memory it had used."
 )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from webstat.errors import NoMoment, WebError
 from webstat.format import HOUR, iso, shorten
 from webstat.health import Cluster, health, stamp
 from webstat.past import look
+from webstat.sheets import plain
 
 ROWS, MOST_ROWS = 100, 500
 MOST_ITEMS, LONGEST_TEXT = 500, 200
@@ -46,12 +46,12 @@ _AT_ONCE = 1000
 """Lines of a file that are made at a time."""
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """A question that cannot be answered, with the sentence that says what is expected."""
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """What an address asks for; the order is a column and whether it is turned round."""
 
     query: Query
@@ -76,7 +76,7 @@ def router(source: Source) -> APIRouter:
     @routes.get("/data/jobs")
     def data(request: Request) -> Response:
         def make() -> Response:
-            asked = _asked(request.query_params)
+            asked = asked_of(request.query_params)
             there, now = look(source, request.query_params, time.time())
             clusters = there.clusters()
             # Ages are counted in the browser: an answer rests on the reports, on how they are judged, and on the hour.
@@ -89,7 +89,7 @@ def router(source: Source) -> APIRouter:
     @routes.get("/jobs.csv")
     def file(request: Request) -> Response:
         def make() -> Response:
-            asked = _asked(request.query_params)
+            asked = asked_of(request.query_params)
             there, now = look(source, request.query_params, time.time())
             table = jobs.table(there, there.clusters(), now)
             rows = flat_rows(table, np.flatnonzero(search(table, asked.query).without()))
@@ -113,7 +113,7 @@ JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 def _or_refusal(make: Callable[[], Response], refuse: Callable[[str, int], Response]) -> Response:
     try:
         return make()
-    except _Refused as refused:
+    except Refused as refused:
         return refuse(str(refused), 400)
     except NoMoment as error:
         return refuse(str(error), 400)
@@ -124,17 +124,18 @@ def _or_refusal(make: Callable[[], Response], refuse: Callable[[str, int], Respo
 # Questions
 
 
-def _asked(words: Mapping[str, str]) -> _Asked:
+def asked_of(words: Mapping[str, str]) -> Asked:
+    """What the words of an address ask of the table; raises Refused."""
     text = words.get("q", "")
     if len(text) > LONGEST_TEXT:
-        raise _Refused(f"q has at most {LONGEST_TEXT} characters, not {len(text)}.")
+        raise Refused(f"q has at most {LONGEST_TEXT} characters, not {len(text)}.")
     names = {facet: items for facet in FACETS if (items := _items(words, facet))}
     _among("state", names.get("state", ()), GROUPS)
     sort = words.get("sort") or USUAL_SORT
     _among("sort", [sort.removeprefix("-")], SORTS)
     columns = _items(words, "columns")
     _among("columns", columns, FILE_COLUMNS)
-    return _Asked(
+    return Asked(
         Query(text, names),
         sort.removeprefix("-"),
         sort.startswith("-"),
@@ -148,14 +149,14 @@ def _asked(words: Mapping[str, str]) -> _Asked:
 def _items(words: Mapping[str, str], name: str) -> tuple[str, ...]:
     items = tuple(unquote(item) for item in words.get(name, "").split(",") if item)
     if len(items) > MOST_ITEMS:
-        raise _Refused(f"{name} has at most {MOST_ITEMS} names, not {len(items):,}.")
+        raise Refused(f"{name} has at most {MOST_ITEMS} names, not {len(items):,}.")
     return items
 
 
 def _among(name: str, items: Sequence[str], known: Sequence[str] | Mapping[str, Any]) -> None:
     for item in items:
         if item not in known:
-            raise _Refused(f"{name} is among {', '.join(known)}, not “{shorten(item, 40)}”.")
+            raise Refused(f"{name} is among {', '.join(known)}, not “{shorten(item, 40)}”.")
 
 
 def _number(words: Mapping[str, str], name: str, usual: int, least: int, most: int) -> int:
@@ -164,13 +165,13 @@ def _number(words: Mapping[str, str], name: str, usual: int, least: int, most: i
         return usual
     if text.isascii() and text.isdigit() and least <= int(text[:12]) <= most:
         return int(text)
-    raise _Refused(f"{name} is a whole number from {least} to {most:,}, not “{shorten(text, 40)}”.")
+    raise Refused(f"{name} is a whole number from {least} to {most:,}, not “{shorten(text, 40)}”.")
 
 
 # Answers
 
 
-def _body(source: Source, clusters: Sequence[Cluster], asked: _Asked, now: float) -> bytes:
+def _body(source: Source, clusters: Sequence[Cluster], asked: Asked, now: float) -> bytes:
     table = jobs.table(source, clusters, now)
     found = search(table, asked.query)
     matching = np.flatnonzero(found.without())
@@ -207,7 +208,7 @@ def _near(table: Table, query: Query, found: Found) -> dict[str, Any] | None:
     return None if one is None else {"kind": one.kind, "name": one.name, "jobs": one.jobs}
 
 
-def _lines(rows: Rows, asked: _Asked) -> Iterator[str]:
+def _lines(rows: Rows, asked: Asked) -> Iterator[str]:
     """A line for each job, tasks of arrays too, after one with the names of the columns."""
     order = sort_rows(rows, asked.sort, asked.descending)
     text = io.StringIO()
@@ -225,13 +226,4 @@ def _lines(rows: Rows, asked: _Asked) -> Iterator[str]:
 def _cells(name: str, values: Sequence[str | int | None]) -> list[str | int]:
     if name.endswith("_at"):
         return ["" if value is None else iso(value) for value in values]  # type: ignore[arg-type]
-    return ["" if value is None else value if isinstance(value, int) else _plain(value) for value in values]
-
-
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-
-def _plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    return ["" if value is None else value if isinstance(value, int) else plain(value) for value in values]

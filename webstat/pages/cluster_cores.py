@@ -13,6 +13,7 @@ from webstat.components import bars
 from webstat.components.bars import Row
 from webstat.components.cards import card, empty
 from webstat.components.choices import choices
+from webstat.components.exports import export_links
 from webstat.components.graph import graph
 from webstat.components.tables import head, number_cell, table
 from webstat.components.text import Part, clock, foreign, link, person, strong
@@ -165,11 +166,22 @@ def usage_card(cores: Cores, view: View) -> html.Section:
         html.Div(by_choice(cores, view), className="d-lg-none"),
         link("History", addresses.history_page(cluster=cores.cluster.name, **history)),
     ]
+    if figure is not None:
+        tools.append(export_links("/api/v1/history", _hours_words(cores, view), "usage-day"))
     if cores.zoom:
         tools.insert(0, link("Whole 24 h", view.address(**{ZOOM: None})))
     body = [html.Div(parts, className="ws-plot"), *([_as_table(cores, view)] if figure is not None else [])]
     title = f"How were the cores used in the {view.moment('last 24 h', '24 h before')}?"
     return card(title, subtitle, body, "q-day", tools=html.Div(tools, className="d-flex align-items-center gap-2"))
+
+
+def _hours_words(cores: Cores, view: View) -> dict[str, str]:
+    """What asks for the same 24 hours, hour by hour."""
+    words = {"range": "24h", "metric": "running-cores", "by": cores.by, "cluster": addresses.item(cores.cluster.name)}
+    if view.at is not None:
+        words = {**words, "from": str(view.at - 86400), "to": str(view.at)}
+        del words["range"]
+    return {**words, "zone": str(view.zone)}
 
 
 def _direct_labels(cores: Cores) -> html.Div:
