@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench screenshots setup setup-dev clean
+.PHONY: help run demo test lint bench bench-store screenshots setup setup-dev clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1@\2/p' Makefile | column -t -s @
@@ -25,6 +25,9 @@ lint: setup-dev  ## style, types, import contracts
 
 bench: setup-dev  ## measure, side by side with what it is compared to
 	@$(PYTHON) -m bench
+
+bench-store: setup-dev  ## make a store of years to measure with: 10 million jobs, or BENCH_JOBS=100000 and others
+	@$(PYTHON) -m bench.years
 
 screenshots: setup-dev  ## docs/images, from the demo clusters
 	@$(PYTHON) -m scripts.screenshots

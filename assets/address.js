@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const ws = window.webstat;
-  const ALWAYS_LIVE = ["/history", "/health"];
+  const WITHOUT_MOMENT = ["/history", "/health", "/api"];
 
   ws.address = {
     /* The words of the address: URLSearchParams. */
@@ -25,7 +25,7 @@
     keep(address) {
       const at = ws.address.query().get("at");
       const there = new URL(address, location.origin);
-      if (!at || there.searchParams.has("at") || ALWAYS_LIVE.some((page) => (there.pathname + "/").startsWith(page + "/"))) return address;
+      if (!at || there.searchParams.has("at") || WITHOUT_MOMENT.some((one) => (there.pathname + "/").startsWith(one + "/"))) return address;
       there.searchParams.set("at", at);
       return there.pathname + there.search + there.hash;
     },

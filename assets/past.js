@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const ws = window.webstat;
-  const STEP = 60; // seconds
+  const STEPS = 1000; // of the slider: one is less than two pixels
   const TYPED = 1200; // milliseconds after the last change of the date until it is followed
 
   /* A moment as a clock in some zone shows it, `2026-11-17T03:12`, and back. */
@@ -45,15 +45,18 @@
 
   /* The slider: while it is moved the date goes along; where it is let go is the moment. */
   function slide(place) {
-    const { min, max, zone } = place.dataset;
+    const { zone } = place.dataset;
+    const [first, max] = [Number(place.dataset.min), Number(place.dataset.max)];
+    const step = Math.max(1, Math.ceil((max - first) / STEPS));
     let field = place.querySelector("input");
     if (!field) {
-      field = ws.make("input", "form-range", [], { type: "range", step: STEP, "aria-label": "Moment" });
+      field = ws.make("input", "form-range", [], { type: "range", "aria-label": "Moment" });
       field.addEventListener("input", () => tell(field, place.dataset.zone));
       field.addEventListener("change", () => go(Number(field.value)));
       place.append(field);
     }
-    Object.assign(field, { min, max });
+    // Whole steps back from the newest report, so that its end is that one.
+    Object.assign(field, { max, min: max - step * STEPS, step });
     field.value = ws.at;
     tell(field, zone);
   }

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 from sqlalchemy import Connection, Engine, Table, delete, exists, func, insert, or_, select
 
+from collector.columns import Numbers
 from collector.known import kept_since
-from collector.rollup import DAY, HOUR, JobSpan, JobTimes, capacity, day_of, hour_of, usage
-from collector.rows import Row
+from collector.lives import Columns, by_column
+from collector.rollup import DAY, HOUR, JOB_SPAN, JOB_TIMES, NODE_SPAN, capacity, day_of, hour_of, usage
 from collector.schema import (
-    JOB_STATES,
     capacity_day,
     capacity_hour,
     dirty_hour,
     job,
     job_span,
+    lived_in,
     node,
     node_span,
     usage_day,
     usage_hour,
 )
+from collector.write import insert_columns
 
 BATCH_SECONDS = 10 * DAY
 """How far apart the hours of one transaction may be."""
@@ -98,22 +101,13 @@ def _with_pruned_hours(connection: Connection, cluster_id: int, hours: list[int]
 
 def _compute_usage(connection: Connection, cluster_id: int, hours: list[int], known_until: int) -> None:
     start, end = hours[0], min(hours[-1] + HOUR, known_until)
-    alive = (
-        (job.c.cluster_id == cluster_id)
-        & or_(job.c.ended_at.is_(None), job.c.ended_at >= start)
-        & (job.c.submitted_at < end)
-    )
-    group = func.coalesce(job.c.group_id, 0)
+    alive = lived_in(cluster_id, start, end)
+    key = (job.c.user_id, func.coalesce(job.c.group_id, 0))
     spans = connection.execute(
         select(
             job_span.c.queue_id,
-            job.c.user_id,
-            group,
-            job_span.c.state,
-            job_span.c.since,
-            job_span.c.until,
-            job_span.c.cores,
-            job_span.c.gpus,
+            *key,
+            *[job_span.c[name] for name in ("state", "since", "until", "cores", "gpus")],
         )
         .join(job, job.c.id == job_span.c.job_id)
         .where(alive, job_span.c.since < end, job_span.c.until > start)
@@ -121,63 +115,38 @@ def _compute_usage(connection: Connection, cluster_id: int, hours: list[int], kn
     times = connection.execute(
         select(
             job.c.queue_id,
-            job.c.user_id,
-            group,
-            job.c.submitted_at,
-            job.c.eligible_at,
-            job.c.started_at,
-            job.c.ended_at,
+            *key,
+            *[job.c[name] for name in ("submitted_at", "eligible_at", "started_at", "ended_at")],
         ).where(
             alive,
             or_(job.c.submitted_at >= start, job.c.started_at >= start, job.c.ended_at >= start),
         )
     )
-    buckets = usage(
-        (JobSpan(r[0], r[1], r[2], JOB_STATES[r[3]], max(r[4], start), *r[5:]) for r in spans),
-        (JobTimes(*r) for r in times),
-        hours,
-        HOUR,
-        end,
-    )
-    rows: list[Row] = [
-        {
-            "bucket": bucket,
-            "queue_id": key[0],
-            "user_id": key[1],
-            "group_id": key[2],
-            **{name: getattr(row, name) for name in row.__slots__},
-        }
-        for bucket, found in buckets.items()
-        for key, row in found.items()
-    ]
+    rows = usage(by_column(JOB_SPAN, spans.all()), by_column(JOB_TIMES, times.all()), _edges(hours), end)
     _replace(connection, usage_hour, cluster_id, hours, rows)
 
 
 def _compute_capacity(connection: Connection, cluster_id: int, hours: list[int], known_until: int) -> None:
     start, end = hours[0], min(hours[-1] + HOUR, known_until)
     spans = connection.execute(
-        select(
-            node_span.c.state,
-            node_span.c.since,
-            node_span.c.until,
-            node_span.c.cores,
-            node_span.c.gpus,
-        )
+        select(*[node_span.c[name] for name in NODE_SPAN])
         .join(node, node.c.id == node_span.c.node_id)
         .where(node.c.cluster_id == cluster_id, node_span.c.since < end, node_span.c.until > start)
     )
-    rows: list[Row] = [
-        {"bucket": bucket, "state": state, "core_seconds": core, "gpu_seconds": gpu, "node_seconds": seconds}
-        for bucket, found in capacity(((r[0], max(r[1], start), *r[2:]) for r in spans), hours, HOUR, end).items()
-        for state, (core, gpu, seconds) in found.items()
-    ]
+    rows = capacity(by_column(NODE_SPAN, spans.all()), _edges(hours), end)
     _replace(connection, capacity_hour, cluster_id, hours, rows)
 
 
-def _replace(connection: Connection, table: Table, cluster_id: int, hours: list[int], rows: list[Row]) -> None:
+def _edges(hours: list[int]) -> Numbers:
+    return np.arange(hours[0], hours[-1] + 2 * HOUR, HOUR)
+
+
+def _replace(connection: Connection, table: Table, cluster_id: int, hours: list[int], rows: Columns) -> None:
+    """Put the rows of these hours in the place of those that are there; rows of hours between them are left out."""
     connection.execute(delete(table).where(table.c.cluster_id == cluster_id, table.c.bucket.in_(hours)))
-    if rows:
-        connection.execute(insert(table), [{"cluster_id": cluster_id, **row} for row in rows])
+    wanted = np.isin(rows["bucket"], hours)
+    columns = {name: numbers[wanted].tolist() for name, numbers in rows.items()}
+    insert_columns(connection, table, {"cluster_id": [cluster_id] * int(wanted.sum()), **columns})
 
 
 def _sum_day(connection: Connection, cluster_id: int, day: int) -> None:

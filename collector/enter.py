@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Dialect, Table, bindparam, delete, func, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, select
 
 from collector.buckets import mark_dirty
 from collector.history import unpack
@@ -19,11 +17,11 @@ from collector.ingest import Changes
 from collector.known import WHOLE_JOB, kept_since, load_arrays
 from collector.merge import Ended, Stored, corrected
 from collector.rollup import HOUR, hour_of
-from collector.rows import JOB_STATE_NUMBER, Row, job_record, job_row, split_id, words_of
+from collector.rows import JOB_STATE_NUMBER, job_record, job_row, split_id, words_of
 from collector.schema import JOB_STATES, cluster, job, job_live, job_span
 from collector.spans import Span
 from collector.words import Words
-from collector.write import update_by_id, write_arrays
+from collector.write import insert_rows, update_by_id, write_arrays
 
 _LOOKUP = 500
 """Values per look-up: well under SQLite's limit of variables."""
@@ -189,22 +187,6 @@ def _insert_spans(connection: Connection, spans: Iterable[tuple[int, Iterable[Sp
             for span in life
         ],
     )
-
-
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows of the same keys, passed to the driver as they are: SQLAlchemy's own way takes three times as long."""
-    if not rows:
-        return
-    statement, names = _insert_into(table, tuple(rows[0]), connection.dialect)
-    values: list[Any] = list(map(itemgetter(*names), rows) if names else rows)
-    connection.exec_driver_sql(statement, values)
-
-
-@lru_cache(maxsize=32)
-def _insert_into(table: Table, names: tuple[str, ...], dialect: Dialect) -> tuple[str, tuple[str, ...]]:
-    """The driver's own text, and the order of its values; none where it takes them by name."""
-    compiled = insert(table).compile(dialect=dialect, column_keys=names)
-    return str(compiled), tuple(compiled.positiontup or ()) if compiled.positional else ()
 
 
 def _correct_jobs(connection: Connection, changed: Sequence[tuple[Stored, Stored]], words: Words) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select
 
-from collector.enter import Entered, enter, enter_arrays, insert_rows
+from collector.enter import Entered, enter, enter_arrays
 from collector.known import kept_since
 from collector.logfiles import TAIL, LogFile, first_line, hash_of
 from collector.logs import Found, LogReader, Unended
@@ -23,6 +23,7 @@ from collector.schema import import_file, import_unended
 from collector.stretches import extend_known
 from collector.swf import TraceReader, is_swf, parse_header
 from collector.words import Words
+from collector.write import insert_rows
 
 BATCH_JOBS = 10_000
 BATCH_RECORDS = 100_000

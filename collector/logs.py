@@ -235,12 +235,13 @@ class LogReader:
         runs = self.unended.reruns.pop(name, ())
         attributes = attributes_of(record[TEXT:].rstrip().partition(";")[2])
         if "user" in attributes:  # TORQUE tells only the queue
-            told = {
-                key: value
-                for key, value in attributes.items()
-                if key not in _OF_A_RUN and key[:15] != "resources_used."
-            }
-            self._add(name, told, self._time(line), self._runs(runs), True)
+            if record[KIND] != QUEUED:  # it was put back
+                attributes = {
+                    key: value
+                    for key, value in attributes.items()
+                    if key not in _OF_A_RUN and key[:15] != "resources_used."
+                }
+            self._add(name, attributes, self._time(line), self._runs(runs), True)
 
     def _add(
         self, name: str, attributes: dict[str, str], at: int | None, runs: tuple[tuple[int, int], ...], whole: bool

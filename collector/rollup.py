@@ -6,56 +6,24 @@ submission, where the scheduler does not tell eligibility).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import numpy as np
 
-from agent.states import HOLDS_CORES, IS_PENDING, JobState
+from collector.columns import Numbers
+from collector.lives import HOLDS, WAITS, Columns, counts, spread
 
 HOUR = 3600
 DAY = 86400
 
-UsageKey = tuple[int, int, int]
-"""(queue_id, user_id, group_id or 0)"""
+USAGE_KEY = ("queue_id", "user_id", "group_id")
+"""group_id is 0 where the scheduler names no group."""
 
+JOB_SPAN = (*USAGE_KEY, "state", "since", "until", "cores", "gpus")
+"""Columns of one stretch of a job's life; `until` may be OPEN."""
 
-@dataclass(frozen=True, slots=True)
-class JobSpan:
-    """One stretch of a job's life; `until` may be OPEN."""
+JOB_TIMES = (*USAGE_KEY, "submitted_at", "eligible_at", "started_at", "ended_at")
+"""When a job was submitted, became eligible, started and ended; NaN where it has not or is not told."""
 
-    queue_id: int
-    user_id: int
-    group_id: int
-    state: JobState
-    since: int
-    until: int
-    cores: int
-    gpus: int
-
-
-@dataclass(frozen=True, slots=True)
-class JobTimes:
-    """When a job was submitted, became eligible, started and ended; None where it has not or is not told."""
-
-    queue_id: int
-    user_id: int
-    group_id: int
-    submitted_at: int
-    eligible_at: int | None
-    started_at: int | None
-    ended_at: int | None
-
-
-@dataclass(slots=True)
-class Usage:
-    """What one queue, user and group used in one bucket."""
-
-    core_seconds: int = 0
-    gpu_seconds: int = 0
-    waited_core_seconds: int = 0
-    submitted: int = 0
-    started: int = 0
-    ended: int = 0
-    wait_seconds: int = 0
+NODE_SPAN = ("state", "since", "until", "cores", "gpus")
 
 
 def hour_of(second: int) -> int:
@@ -68,60 +36,53 @@ def day_of(second: int) -> int:
     return second - second % DAY
 
 
-def usage(
-    spans: Iterable[JobSpan], times: Iterable[JobTimes], buckets: Collection[int], size: int, end: int
-) -> dict[int, dict[UsageKey, Usage]]:
-    """Usage in each of `buckets` (their first seconds), `size` seconds each; spans are cut at their edges.
+def usage(spans: Columns, times: Columns, edges: Numbers, end: int) -> Columns:
+    """JOB_SPAN and JOB_TIMES -> the rows of usage in the buckets between `edges`; spans are cut at their edges.
 
-    `end` is the time of the newest report: beyond it nothing is known, and open spans are cut there.
+    `end` is the time of the newest report: beyond it nothing is known, and open spans are cut there. Gives
+    columns of int64: bucket (its first second), USAGE_KEY, and sums, of which at least one is not 0.
     """
-    rows: dict[int, dict[UsageKey, Usage]] = {bucket: {} for bucket in buckets}
-    for span in spans:
-        key = (span.queue_id, span.user_id, span.group_id)
-        for bucket, seconds in _shares(span.since, span.until, rows, size, end):
-            row = rows[bucket].setdefault(key, Usage())
-            if span.state in HOLDS_CORES:
-                row.core_seconds += span.cores * seconds
-                row.gpu_seconds += span.gpus * seconds
-            elif span.state in IS_PENDING:
-                row.waited_core_seconds += span.cores * seconds
-    for job in times:
-        key = (job.queue_id, job.user_id, job.group_id)
-        if (found := _bucket_of(job.submitted_at, rows, size, end)) is not None:
-            found.setdefault(key, Usage()).submitted += 1
-        if job.started_at is not None and (found := _bucket_of(job.started_at, rows, size, end)) is not None:
-            row = found.setdefault(key, Usage())
-            row.started += 1
-            row.wait_seconds += max(0, job.started_at - (job.eligible_at or job.submitted_at))
-        if job.ended_at is not None and (found := _bucket_of(job.ended_at, rows, size, end)) is not None:
-            found.setdefault(key, Usage()).ended += 1
-    return rows
+    keys = np.concatenate([np.stack([rows[name] for name in USAGE_KEY], axis=1) for rows in (spans, times)])
+    keys, places = np.unique(keys, axis=0, return_inverse=True)
+    places = places.reshape(-1)
+    of_span, of_job = places[: len(spans["since"])], places[len(spans["since"]) :]
+    sums: Columns = {}
+    for name, states, size in (
+        ("core_seconds", HOLDS, "cores"),
+        ("gpu_seconds", HOLDS, "gpus"),
+        ("waited_core_seconds", WAITS, "cores"),
+    ):
+        some = np.flatnonzero(states[spans["state"].astype(np.int64)])
+        until = np.minimum(spans["until"][some], end)
+        sums[name] = spread(of_span[some], spans["since"][some], until, spans[size][some], edges, len(keys))
+    eligible = np.where(np.isnan(times["eligible_at"]), times["submitted_at"], times["eligible_at"])
+    waits = np.maximum(times["started_at"] - eligible, 0)
+    for moment, values in (
+        ("submitted_at", {"submitted": None}),
+        ("started_at", {"started": None, "wait_seconds": waits}),
+        ("ended_at", {"ended": None}),
+    ):
+        at = np.where(times[moment] < end, times[moment], np.nan)
+        sums |= counts(of_job, at, values, edges, len(keys))
+    rows = _rows(sums, edges)
+    line = rows.pop("line")
+    return {**{name: keys[line, place].astype(np.int64) for place, name in enumerate(USAGE_KEY)}, **rows}
 
 
-def capacity(
-    spans: Iterable[Sequence[int]], buckets: Collection[int], size: int, end: int
-) -> dict[int, dict[int, tuple[int, int, int]]]:
-    """Installed capacity by node state in each of `buckets`, as for usage().
-
-    Spans are (state, since, until, cores, gpus); the answer is bucket -> state -> (core, gpu, node seconds).
-    """
-    rows: dict[int, dict[int, tuple[int, int, int]]] = {bucket: {} for bucket in buckets}
-    for state, since, until, cores, gpus in spans:
-        for bucket, seconds in _shares(since, until, rows, size, end):
-            core, gpu, node = rows[bucket].get(state, (0, 0, 0))
-            rows[bucket][state] = (core + cores * seconds, gpu + gpus * seconds, node + seconds)
-    return rows
+def capacity(spans: Columns, edges: Numbers, end: int) -> Columns:
+    """NODE_SPAN -> the rows of installed capacity, as usage(): bucket, state, core, GPU and node seconds."""
+    states = spans["state"].astype(np.int64)
+    until = np.minimum(spans["until"], end)
+    size = int(states.max(initial=-1)) + 1
+    weights = {"core_seconds": spans["cores"], "gpu_seconds": spans["gpus"], "node_seconds": None}
+    sums = {name: spread(states, spans["since"], until, weight, edges, size) for name, weight in weights.items()}
+    rows = _rows(sums, edges)
+    return {"state": rows.pop("line"), **rows}
 
 
-def _shares(since: int, until: int, wanted: Collection[int], size: int, end: int) -> Iterator[tuple[int, int]]:
-    """(bucket, seconds of [since, until) in it) for each wanted bucket that the span touches."""
-    until = min(until, end)
-    for bucket in range(since - since % size, until, size):
-        if bucket in wanted:
-            yield bucket, min(until, bucket + size) - max(since, bucket)
-
-
-def _bucket_of(
-    second: int, rows: dict[int, dict[UsageKey, Usage]], size: int, end: int
-) -> dict[UsageKey, Usage] | None:
-    return rows.get(second - second % size) if second < end else None
+def _rows(sums: Columns, edges: Numbers) -> Columns:
+    """Tables of (line, bucket) -> columns: line, bucket, and all sums where one of them is not 0; by bucket, then line."""
+    place, line = np.nonzero(sum(np.rint(table) != 0 for table in sums.values()).T)
+    columns = {"line": line, "bucket": edges[place]}
+    columns |= {name: np.rint(table[line, place]) for name, table in sums.items()}
+    return {name: numbers.astype(np.int64) for name, numbers in columns.items()}

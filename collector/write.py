@@ -5,10 +5,12 @@ Which rows change is decided in ingest.py, how a record lies in columns in rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Column, Connection, Dialect, Table, bindparam, delete, insert, select, update
 
 from agent.report import Job, Node, Queue
 from collector.ingest import Changes, JobChange, Named, RecordChanges
@@ -179,6 +181,30 @@ def update_by_id(connection: Connection, table: Table, rows: list[Row]) -> None:
     if rows:
         values: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "row_id"}
         connection.execute(update(table).where(table.c.id == bindparam("row_id")).values(values), rows)
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert rows of the same keys, passed to the driver as they are: SQLAlchemy's own way takes three times as long."""
+    if not rows:
+        return
+    statement, names = _insert_into(table, tuple(rows[0]), connection.dialect)
+    values: list[Any] = list(map(itemgetter(*names), rows) if names else rows)
+    connection.exec_driver_sql(statement, values)
+
+
+def insert_columns(connection: Connection, table: Table, columns: Mapping[str, Sequence[Any]]) -> None:
+    """The same, of columns of equal length."""
+    statement, names = _insert_into(table, tuple(columns), connection.dialect)
+    rows: list[Any] = list(zip(*[columns[name] for name in names or columns], strict=True))
+    if rows:
+        connection.exec_driver_sql(statement, rows if names else [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+@lru_cache(maxsize=32)
+def _insert_into(table: Table, names: tuple[str, ...], dialect: Dialect) -> tuple[str, tuple[str, ...]]:
+    """The driver's own text, and the order of its values; none where it takes them by name."""
+    compiled = insert(table).compile(dialect=dialect, column_keys=names)
+    return str(compiled), tuple(compiled.positiontup or ()) if compiled.positional else ()
 
 
 def _revive(connection: Connection, table: Table, cluster_id: int, row: Row) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from scripts.run import ROOT, free_port
@@ -18,6 +21,8 @@ PICTURES = {
     "overview-phone": ("/", 360, "light"),
 }
 """File -> (address, width in pixels, theme)."""
+REPORT = ("--group", "physics", "--last", "week", "--zone", "Europe/Berlin")
+REPORT_SIZE = {"width": 1020, "height": 1300}
 
 
 def main() -> int:
@@ -25,7 +30,9 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     port = free_port(0)
     command = [sys.executable, "-m", "scripts.run", "--demo", "--port", str(port)]
-    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    folder = Path(tempfile.mkdtemp())
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     assert running.stdout is not None
     try:
         if not any("the page is at" in line for line in running.stdout):
@@ -34,10 +41,13 @@ def main() -> int:
         for name, (path, width, theme) in PICTURES.items():
             take(f"http://127.0.0.1:{port}{path}", FOLDER / f"{name}.png", width, theme)
             print(FOLDER / f"{name}.png")
+        take_report(next(folder.glob("webstat-*/webstat.toml")), FOLDER / "report.png")
+        print(FOLDER / "report.png")
     finally:
         running.terminate()
         running.wait()
         running.stdout.close()
+        shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
@@ -50,6 +60,17 @@ def take(address: str, file: Path, width: int, theme: str) -> None:
         page.locator("text=live ·").first.wait_for(timeout=90_000)
         page.wait_for_timeout(1500)  # fonts and charts settle
         page.screenshot(path=file, full_page=width > 768)
+
+
+def take_report(config: Path, file: Path) -> None:
+    """The beginning of a report from the store of these settings."""
+    page_file = config.parent / "report.html"
+    command = [sys.executable, "-m", "webstat", "--config", str(config), "report", *REPORT, "--quiet"]
+    subprocess.run([*command, "--out", str(page_file)], cwd=ROOT, check=True)
+    with open_browser() as browser:
+        page = browser.new_page(viewport=REPORT_SIZE)  # type: ignore[arg-type]
+        page.goto(page_file.as_uri())
+        page.screenshot(path=file)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from agent.report import Array, Job, Node, Queue, Report, Reservation, Warning
 from agent.settings import OPTIONS
 from agent.states import JobState, NodeState
 from collector.schema import metadata
+from webstat.api.v1.routes import PREFIX, ROUTES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "agent/README.md", ROOT / "demo/README.md"]
@@ -46,6 +47,12 @@ def test_every_table_of_the_store_is_documented() -> None:
     operations = text("docs/operations.md")
     inside = {"word", "dirty_hour"}
     assert [name for name in metadata.tables if name not in inside and f"`{name}`" not in operations] == []
+
+
+def test_every_address_for_programs_is_documented() -> None:
+    api = text("docs/api.md")
+    assert len(ROUTES) > 10
+    assert [route.path for route in ROUTES if f"`{PREFIX}{route.path}`" not in api] == []
 
 
 def test_every_option_of_the_agent_is_documented() -> None:

@@ -3,7 +3,8 @@
 WebError
 ├── NoMoment     an address asks for a moment that there is none of
 ├── StoreEmpty   there is no store yet, or nothing in it: a state, not a fault
-└── StoreBroken  the store is there and cannot be read
+├── StoreBroken  the store is there and cannot be read
+└── NoReport     a report that was asked for cannot be made
 """
 
 from __future__ import annotations
@@ -23,3 +24,7 @@ class StoreEmpty(WebError):
 
 class StoreBroken(WebError):
     """The store is there and cannot be read; the text says what it answered."""
+
+
+class NoReport(WebError):
+    """Nobody of that name is known, or nothing of that time; the text says which, and what there is."""

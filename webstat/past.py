@@ -20,12 +20,12 @@ from webstat.health import LATE_AFTER, Cluster
 AT = "at"
 """The word of the query that names a moment."""
 
-ALWAYS_LIVE = ("/history", "/health")
-"""Pages that show no moment, nor what is below them: links to them lead back to the present."""
+WITHOUT_MOMENT = ("/history", "/health", "/api")
+"""Addresses that take no moment, nor what is below them: a range of time is theirs to name, or they are of now."""
 
 LOST = (
     "Of the past the store keeps jobs, nodes and queues. Not kept, and so not shown, are the scheduler’s own words and "
-    "estimates, its reservations and limits, and the CPU time and memory that jobs had used by then."
+    "estimates, its reservations and limits, who held a job, what it depended on, and the CPU time and memory it had used."
 )
 
 
@@ -116,8 +116,8 @@ def at_moment(href: str, at: int) -> str:
     """An address of this site at a moment; one that names a moment already, or none of the past, stays as it is."""
     rest, mark, part = href.partition("#")
     path, _, query = rest.partition("?")
-    live = any(path == page or path.startswith(f"{page}/") for page in ALWAYS_LIVE)
-    if not path.startswith("/") or live or AT in dict(parse_qsl(query)):
+    without = any(path == one or path.startswith(f"{one}/") for one in WITHOUT_MOMENT)
+    if not path.startswith("/") or without or AT in dict(parse_qsl(query)):
         return href
     return f"{path}?{query}&{AT}={at}{mark}{part}" if query else f"{path}?{AT}={at}{mark}{part}"
 

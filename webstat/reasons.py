@@ -44,7 +44,7 @@ KINDS: dict[str, str] = {
 }
 """Kind -> its title where waiting jobs are counted by reason."""
 
-NOT_KEPT = "webstat: not kept"
+NOT_KEPT = "(what the scheduler said then is not kept)"
 """What stands for the comment of a job at a past moment: the scheduler's words are forgotten when they change."""
 
 NOT_STARTING = frozenset({"stopped", "closed"})
@@ -109,7 +109,7 @@ def _told(
     if said and said.kind == "failed":
         return said
     if state == "held" or hold:
-        return _held(hold, depends_on, said, waiting)
+        return _held(hold, depends_on, said, waiting) if kept else Told("held", "It is held; by whom is not kept.")
     if state == "waiting":
         return _later(raw, waiting)
     if said and said.kind in ("never", "dependency"):
@@ -122,10 +122,9 @@ def _told(
         return Told("other", f"“{shorten(' '.join(raw.split()), 100)}”.")
     if depends_on and (words := _dependency(depends_on)):
         return Told("dependency", words)
-    gives = "The scheduler gives no reason, but expects a start." if foretold else "The scheduler gives no reason."
     kind = "unsaid" if kept else "not_kept"
-    if not kept:
-        gives = "What the scheduler said then is not kept."
+    gives = "The scheduler gives no reason, but expects a start." if foretold else "The scheduler gives no reason."
+    gives = gives if kept else "What the scheduler said then is not kept."
     if waiting.ahead is None:
         return Told(kind, gives)
     is_are = "is" if waiting.ahead == 1 else "are"

@@ -234,19 +234,27 @@ def _page(view: View, found: Found | None) -> tuple[list[Any], str]:
     site = view.source.settings.web.title
     if view.refused:
         return start.no_moment(view), site
+    if view.at is not None and (unknown := _unknown_then(view, found)):
+        return unknown, site
     if not view.clusters:
-        return start.no_clusters(view) if view.at is None else start.nothing_known(view), site
+        return start.no_clusters(view), site
     if found is None:
         return start.no_such_page(view, view.path), site
     page, words = found
-    known_now = {cluster.name: cluster for cluster in view.live.clusters()}
-    if view.at is not None and (name := words.get(CLUSTER)) in known_now and view.cluster(name or "") is None:
-        return start.nothing_known(view, known_now[name or ""]), site
     body = start.no_data(view) if _nothing(view) else page.layout(view, **words)
     if body is None:
         return start.no_such_page(view, view.path), site
     then = "" if view.at is None else f" · {clock(view.at, view.zone, view.real_now)}"
     return [start.collector_missing(view), *body], f"{page.title_of(view, words)}{then} · {site}"
+
+
+def _unknown_then(view: View, found: Found | None) -> list[Any] | None:
+    """What is said where nothing is known at a past moment of the page's cluster, or of any; None where something is."""
+    name = found[1].get(CLUSTER) if found else None
+    cluster = next((one for one in view.live.clusters() if one.name == name), None)
+    if cluster is not None and view.cluster(cluster.name) is None:
+        return start.nothing_known(view, cluster)
+    return None if view.clusters else start.nothing_known(view)
 
 
 def _nothing(view: View) -> bool:

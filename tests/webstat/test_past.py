@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
@@ -26,7 +26,7 @@ from webstat.data.source import Source
 from webstat.errors import NoMoment
 from webstat.health import Cluster
 from webstat.pages import PAGES
-from webstat.past import ALWAYS_LIVE, asked, at_moment, how_exact
+from webstat.past import WITHOUT_MOMENT, asked, at_moment, how_exact
 from webstat.router import FRAME
 
 BAR = FRAME.index("past")
@@ -113,8 +113,7 @@ def test_every_live_page_opens_at_a_past_moment(site: Site, small: Recorded, tak
     links = [one["props"]["href"] for one in everywhere if "href" in one["props"]]
     assert links
     for link in links:
-        live = link.partition("?")[0].partition("#")[0] in ALWAYS_LIVE
-        assert (f"at={taken[6]}" in link) is not live, link
+        assert (f"at={taken[6]}" in link) is not link.startswith(WITHOUT_MOMENT), link
     assert "Look at a past moment" not in said(drawn[FRAME.index("footer")])
 
 
@@ -124,9 +123,20 @@ def test_at_the_present_there_is_no_bar(site: Site, small: Recorded, path: str) 
     assert drawn[BAR] == [] and "Look at a past moment" in said(drawn[FRAME.index("footer")])
 
 
-@pytest.mark.parametrize("path", ALWAYS_LIVE)
+@pytest.mark.parametrize("path", [page.path for page in PAGES if not page.live])
 def test_what_is_always_live_takes_no_moment(site: Site, taken: list[int], path: str) -> None:
     assert site.draw(f"{path}?at={taken[6]}")[BAR] == []
+
+
+def test_files_of_a_past_page_are_there(site: Site, get: Get, taken: list[int]) -> None:
+    page = site.page(f"/cluster/series?at={taken[6]}")
+    files = [link for one in walk(page) if (link := str(one["props"].get("href"))).startswith("/api/")]
+    assert files
+    for link in files:
+        path, _, query = link.partition("?")
+        words = dict(parse_qsl(query))
+        assert words["to"] == str(taken[6])
+        assert get(path, **{**words, "format": "csv"}).status == 200
 
 
 def test_titles_speak_of_that_moment(site: Site, taken: list[int]) -> None:
@@ -225,6 +235,7 @@ def test_tables_maps_and_files_show_the_moment(get: Get, taken: list[int]) -> No
         ("/history?range=7d", "/history?range=7d"),
         ("/history/jobs?user=a", "/history/jobs?user=a"),
         ("/health#a", "/health#a"),
+        ("/api/v1/history?format=csv", "/api/v1/history?format=csv"),
         ("#page", "#page"),
         ("https://example.org/", "https://example.org/"),
     ],

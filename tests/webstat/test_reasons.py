@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.states import JobState
-from webstat.reasons import KINDS, reason
+from webstat.reasons import KINDS, NOT_KEPT, reason
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "comments"
 RECORDED = [
@@ -160,6 +160,14 @@ def test_a_start_the_scheduler_foretells_is_mentioned():
 def test_what_is_not_told(nothing):
     found = why(nothing, "queued", nothing, nothing, ahead=float("nan"), estimated_start_at=float("nan"))
     assert (found.kind, found.words, found.raw) == ("unsaid", "The scheduler gives no reason.", None)
+
+
+def test_at_a_past_moment_what_is_not_kept_is_not_called_unsaid():
+    waits = why(NOT_KEPT, ahead=3)
+    assert (waits.kind, waits.raw) == ("not_kept", None)
+    assert waits.words == "What the scheduler said then is not kept. 3 jobs are ahead."
+    assert why(NOT_KEPT, state="held").words == "It is held; by whom is not kept."
+    assert why(NOT_KEPT, queue="debug", queue_state="stopped").words == "The queue debug is stopped."
 
 
 @pytest.mark.parametrize(

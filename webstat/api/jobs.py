@@ -20,7 +20,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from webstat.api.answers import answer
-from webstat.api.cells import plain
 from webstat.data import jobs
 from webstat.data.jobrows import SORTS, Rows, flat_rows, folded_rows, sort_rows, window
 from webstat.data.jobsearch import FACETS, GROUPS, Found, Query, facets, in_scope, near, search
@@ -30,6 +29,7 @@ from webstat.errors import NoMoment, WebError
 from webstat.format import HOUR, iso, shorten
 from webstat.health import Cluster, health, stamp
 from webstat.past import look
+from webstat.sheets import plain
 
 ROWS, MOST_ROWS = 100, 500
 MOST_ITEMS, LONGEST_TEXT = 500, 200

@@ -50,7 +50,7 @@ def export_links(path: str, words: Mapping[str, str], graph: str | None = None) 
     summary = html.Summary(
         icon("three-dots"), className="btn btn-outline-secondary", title=label, **{"aria-label": label}
     )
-    ident = f"export-{graph or path.strip('/').replace('/', '-')}"
+    ident = f"export-{graph or '-'.join([*path.strip('/').split('/'), *([words['of']] if 'of' in words else [])])}"
     return html.Details(
         [summary, html.Ul(items, className="dropdown-menu show")], className="ws-menu ws-export", id=ident
     )

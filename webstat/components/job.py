@@ -197,10 +197,17 @@ def attributes(record: Job | Node, ident: str, known: Part, view: View) -> html.
         for name, value in fields
     ]
     summary = [
-        html.Span([icon("chevron-right"), f" All {len(fields)} attributes, as the report gives them"]),
+        html.Span(
+            [
+                icon("chevron-right"),
+                f" All {len(fields)} attributes, as {view.moment('the report gives', 'the store keeps')} them",
+            ]
+        ),
         html.Span(known, className="ms-auto ws-sub text-nowrap"),
     ]
-    said = html.Caption("Every field of the newest report", className="visually-hidden")
+    said = html.Caption(
+        f"Every field of {view.moment('the newest report', 'what is kept of then')}", className="visually-hidden"
+    )
     body = html.Table([said, html.Tbody(rows)], className="table ws-table ws-attributes mt-2")
     return html.Details(
         [html.Summary(summary, className="d-flex gap-2"), html.Div(body)], id=ident, className="ws-sec ws-all"

@@ -11,9 +11,10 @@ from webstat.components.text import Part
 from webstat.data.one import Known
 from webstat.data.use import Use, use
 from webstat.format import duration, memory, number
+from webstat.view import View
 
 
-def section(known: Known, heading: type) -> list[Part]:
+def section(view: View, known: Known, heading: type) -> list[Part]:
     """Title, table, findings and cost; empty for a job that never ran."""
     used = use(known.job, known.stretches, known.at)
     if used is None:
@@ -23,6 +24,8 @@ def section(known: Known, heading: type) -> list[Part]:
         "Did it use what it asked for?" if known.over else "Does it use what it asked for?", className="ws-q mb-1"
     )
     cost = html.Div(_cost(used, record.gpus, known.over), className="ws-sub mt-1")
+    if view.at is not None and not known.over:
+        return [title, html.P("What it had used by then is not kept.", className="mb-1"), cost]
     if used.young and not known.over:
         words = f"It has run for {duration(used.walltime_used_seconds)}; what it uses is told after {duration(efficiency.YOUNG)}."
         return [title, html.P(words, className="mb-1"), cost]

@@ -33,7 +33,11 @@ def pill(cluster: Cluster, view: View, long: bool = False) -> html.Span:
     """The state of one cluster and the age of its data; `long` adds when the next report is due."""
     health = view.health(cluster)
     if view.at is not None and cluster.taken_at is not None and not health.stale:
-        return past_pill(cluster.taken_at, view)
+        return (
+            past_pill(cluster.taken_at, view)
+            if long
+            else html.Span([icon("clock-history"), "past"], className="ws-pill warn")
+        )
     tone, symbol = TONES[health.state]
     return html.Span([icon(symbol), html.Span(_pill_words(cluster, health, view, long))], className=f"ws-pill {tone}")
 
@@ -63,7 +67,7 @@ def trouble(cluster: Cluster, view: View, extra: str = "", details: bool = True)
         return None
     tone, symbol = TONES[health.state]
     rest = sentence(health.rest, view)
-    if details and health.state is not State.NEW:
+    if details and health.state is not State.NEW and view.at is None:  # its details are those of now
         rest = [*rest, " ", link("Details", f"/health#{cluster.name}")]
     return note(tone, health.matter, rest, "clock-history" if health.state is State.LATE else symbol, extra)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pandas as pd
-from sqlalchemy import Row
+from sqlalchemy import Engine, Row
 
 from collector.settings import Settings
 from webstat import identity
@@ -32,12 +32,14 @@ MOMENTS, KEPT_SECONDS = 6, 600
 class Source:
     """The store behind a memory; one for all pages and threads."""
 
-    def __init__(self, settings: Settings, memory: Memory | None = None) -> None:
+    def __init__(self, settings: Settings, memory: Memory | None = None, store: Engine | None = None) -> None:
+        """`store` is opened already where it is not that of the settings."""
         self.settings = settings
-        self._engine = engine.open_store(settings.store.url)
+        self._engine = store or engine.open_store(settings.store.url)
         self._memory = memory or Memory()
         self._moments = Memory(MOMENTS)
-        self.explorer = Explorer(self.ask)
+        if store is None:  # a past moment has no history page, and must go when nobody holds it: no circle
+            self.explorer = Explorer(self.ask)
 
     def at(self, at: int, now: float) -> Past:
         """The same of a past moment: what was there at `at`, a second before `now`. Raises StoreEmpty, StoreBroken."""
@@ -152,8 +154,7 @@ class Past(Source):
     """A past moment, asked as the store is; of the clusters, those that are known of it."""
 
     def __init__(self, settings: Settings, then: moment.Moment) -> None:
-        super().__init__(settings)
-        self._engine = then.engine
+        super().__init__(settings, store=then.engine)
         self._then = then  # it goes with the last that holds it
 
     @property

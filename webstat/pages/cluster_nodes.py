@@ -115,7 +115,7 @@ def out_card(cluster: Cluster, view: View) -> html.Section | None:
             [
                 html.Th(_node(row.name, cluster, view), scope="row", className="fw-normal"),
                 cell(html.Span([icon(*_out_icon(row.state)), row.state], className="ws-st")),
-                cell(foreign(row.native_state, 40), "z d-none d-md-table-cell"),
+                cell(foreign(row.native_state, 40) if row.native_state else "–", "z d-none d-md-table-cell"),
                 cell(foreign(row.comment, 90) if row.comment else html.Span("–", className="z"), "ws-wrap"),
             ]
         )

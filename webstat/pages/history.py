@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlencode
 
 from dash import html
 
 from webstat.components.cards import empty, kpi, note
+from webstat.components.exports import question_words
+from webstat.components.job import copy
 from webstat.components.text import Part, icon
 from webstat.data.explore.answer import Answer, answer
 from webstat.data.explore.explorer import Asked
@@ -98,8 +101,17 @@ def _head(asked: Asked, view: View, found: Answer | None = None) -> html.Div:
     words.append(". ")
     if found is not None and found.gaps:
         words.append(_gaps(found, view))
+    whole = f"/api/v1/history/all.zip?{urlencode(question_words(question))}"
+    tools: list[Part] = [
+        html.A([icon("download"), " Export all"], href=whole, className="btn btn-outline-secondary", download=""),
+        copy("", "Copy a link to this page", "link-45deg", "Link"),
+    ]
     return html.Div(
-        [html.H1("History", className="ws-h1"), html.Span(words, className="text-body-secondary")],
+        [
+            html.H1("History", className="ws-h1"),
+            html.Span(words, className="text-body-secondary"),
+            html.Span(tools, className="ms-md-auto d-flex gap-2"),
+        ],
         className="d-flex flex-wrap align-items-baseline column-gap-3 mb-2",
     )
 

@@ -12,6 +12,7 @@ from dash import html
 
 from webstat.components import bars
 from webstat.components.cards import card, empty
+from webstat.components.exports import export_links, question_words
 from webstat.components.graph import graph
 from webstat.components.tables import cell, head, number_cell, table
 from webstat.components.text import Part, foreign, icon, link, person
@@ -178,10 +179,14 @@ def _labels(found: Answer, bands: list[Band], lines: list[Line], figure: dict[st
 
 
 def _tools(question: Question, view: View) -> html.Div:
+    saved = export_links("/api/v1/history", question_words(question), "history-chart-figure")
     more = min(MOST_SHOWN, 20)
     shown = ("Top 20", str(more)) if question.shown < more else ("Top 7", None)
     return html.Div(
-        [link(shown[0], history_controls.address(view, question, shown=shown[1]))] if question.by else [],
+        [
+            link(shown[0], history_controls.address(view, question, shown=shown[1])) if question.by else None,
+            saved,
+        ],
         className="d-flex align-items-center gap-2",
     )
 
@@ -247,7 +252,8 @@ def totals_card(found: Answer, view: View) -> html.Section:
     else:
         body = html.Div(table([heads], rows, f"{metric} by {what[0]}, {when}"), className="ws-totals")
     subtitle = f"{when}{before}; click a name to see its jobs"
-    return card("How much is that in all?", subtitle, [body], "q-totals", fill=False)
+    tools = export_links("/api/v1/history/totals", question_words(question))
+    return card("How much is that in all?", subtitle, [body], "q-totals", fill=False, tools=tools)
 
 
 def _row(found: Answer, place: int, row: Any, colours: Mapping[str, Shade], view: View) -> html.Tr:

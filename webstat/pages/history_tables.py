@@ -10,6 +10,7 @@ from dash import html
 
 from webstat.addresses import node_page
 from webstat.components.cards import card, empty
+from webstat.components.exports import export_links, question_words
 from webstat.components.graph import graph
 from webstat.components.tables import cell, head, number_cell, table
 from webstat.components.text import Part, foreign, link
@@ -55,7 +56,9 @@ def week_card(asked: Asked, view: View) -> html.Section:
         ]
     nothing = ("No capacity is known for this range.", "It is known from the first report of the nodes on.")
     body.insert(0, graph("history-week", figure, message, nothing))
-    return card("When are the clusters full?", subtitle, body, "q-week", fill=False)
+    return card(
+        "When are the clusters full?", subtitle, body, "q-week", fill=False, tools=_saved(asked, "week", "history-week")
+    )
 
 
 def _hour(place: int) -> str:
@@ -83,7 +86,18 @@ def mix_card(asked: Asked, view: View, by: str) -> html.Section:
     body: Part = html.Div(cells, className="ws-bars ws-mix", role="group", **{"aria-label": title})
     if not found["core_hours"].any() and not found["ended"].any():
         body = empty("No job ran in this range.", "Another range, or fewer filters, may show some.")
-    return card(title, f"{subtitle}, share, and jobs ended", [body], f"q-mix-{by}", fill=False)
+    return card(
+        title,
+        f"{subtitle}, share, and jobs ended",
+        [body],
+        f"q-mix-{by}",
+        fill=False,
+        tools=_saved(asked, "mix", of=by),
+    )
+
+
+def _saved(asked: Asked, what: str, graph: str | None = None, **words: str) -> html.Details:
+    return export_links(f"/api/v1/history/{what}", {**question_words(asked.question), **words}, graph)
 
 
 def _jobs(asked: Asked, by: str, word: str) -> str:
@@ -128,7 +142,7 @@ def waits_card(asked: Asked, view: View) -> html.Section:
         className="ws-sub d-flex flex-wrap gap-2 mt-2",
     )
     more = html.Div(f"{plural(rest, 'queue')} with fewer jobs are left out here.", className="ws-sub") if rest else None
-    return card(title, subtitle, [made, legend, more], "q-waits")
+    return card(title, subtitle, [made, legend, more], "q-waits", tools=_saved(asked, "waits"))
 
 
 def _wait_cell(by_size: pd.DataFrame, size: str) -> html.Td:
@@ -187,4 +201,6 @@ def nodes_card(asked: Asked, view: View) -> html.Section:
     subtitle = (
         f"nodes in service, offline and down, means per {asked.question.step if asked.exact else 'month'}. {message}"
     )
-    return card("How many nodes were in service?", subtitle, body, "q-nodes")
+    return card(
+        "How many nodes were in service?", subtitle, body, "q-nodes", tools=_saved(asked, "nodes", "history-nodes")
+    )

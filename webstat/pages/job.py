@@ -121,7 +121,7 @@ def sections(view: View, known: Known, heading: type, place: str) -> Sections:
         health=[trouble(known.cluster, view)] if not known.over else [],
         why=_why(view, known, heading) if known.pending or known.job.state == "suspended" else [],
         when=job_when.section(view, known, heading),
-        use=job_use.section(known, heading),
+        use=job_use.section(view, known, heading),
         where=_where(view, known, heading),
         tied=_tied(view, known, heading),
         attributes=bricks.attributes(record, f"{place}-job-all", _age(view, known), view),

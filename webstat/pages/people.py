@@ -51,7 +51,7 @@ def _layout(view: View, by: str, name: str) -> list[Part]:
         html.Div(wide, className="col-12 col-lg-8 d-flex flex-column gap-3"),
         html.Div(narrow, className="col-12 col-lg-4 d-flex flex-column gap-3"),
     ]
-    return [title, _kpis(past, now), html.Div(columns, className="row g-3")]
+    return [title, _kpis(view, past, now), html.Div(columns, className="row g-3")]
 
 
 def _title(view: View, by: str, name: str, groups: Sequence[str], left_out: Sequence[str]) -> html.Div:
@@ -102,7 +102,7 @@ def _nobody(view: View, by: str, name: str) -> html.Div:
     return empty(fact, ["The nearest names: ", *links] if near else "No name here is near to it.")
 
 
-def _kpis(past: Past, now: Now) -> html.Div:
+def _kpis(view: View, past: Past, now: Now) -> html.Div:
     jobs = now.jobs
     half, most = (wait(seconds) for seconds in past.waits) if past.waits else (UNKNOWN, UNKNOWN)
     started = f"of {plural(past.started, 'job')}, {DAYS} d"
@@ -116,8 +116,16 @@ def _kpis(past: Past, now: Now) -> html.Div:
         ),
         kpi("Queued", number(jobs.queued), note=waiting),
         kpi("Held", number(jobs.held), note="jobs"),
-        kpi(f"Used in {FEW_DAYS} d", compact(past.recent_core_hours), note="core-hours, today included"),
-        kpi(f"Used in {DAYS} d", compact(past.core_hours), note="core-hours, today included"),
+        kpi(
+            f"Used in {FEW_DAYS} d",
+            compact(past.recent_core_hours),
+            note=f"core-hours, {view.moment('today', 'that day')} included",
+        ),
+        kpi(
+            f"Used in {DAYS} d",
+            compact(past.core_hours),
+            note=f"core-hours, {view.moment('today', 'that day')} included",
+        ),
         kpi("Half started within", half, note=started, define=WAITS),
         kpi("90 % started within", most, note=started, define=WAITS),
     ]
@@ -131,11 +139,11 @@ def _days(past: Past, view: View) -> html.Section:
     most = past.days.idxmax() if past.days.notna().any() else None
     message = f"Core-hours used on each of the last {DAYS} days: {number(past.core_hours)} in all"
     if most is not None:
-        message += f", at most {number(past.days[most])} on one day, {number(today)} today so far"
+        message += f", at most {number(past.days[most])} on one day, {number(today)} on the last so far"
     nothing: tuple[str, Part] = (f"Nothing was used in these {DAYS} days.", "")
     if past.last_day is not None:
         nothing = (nothing[0], ["The last day with a job here: ", clock(past.last_day, view), "."])
-    subtitle = f"core-hours on each of the last {DAYS} UTC days, all clusters; the last one is today so far"
+    subtitle = f"core-hours on each of the last {DAYS} UTC days, all clusters; the last one is {view.moment('today', 'that day')} so far"
     figure = days_figure(past.days, theme=view.theme)
     return card(
         "How much was used each day?", subtitle, [graph("use-days", figure, message, nothing)], "q-days", fill=False

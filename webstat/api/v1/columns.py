@@ -123,6 +123,7 @@ COLUMNS: Mapping[str, Column] = {
         submitted="jobs submitted in the range",
         started="jobs started in the range",
         ended="jobs ended in the range",
+        exited="of these, jobs that told an exit status",
         failed="of these, jobs with an exit status other than 0",
         cpu_efficiency="processor time of the jobs that ended ÷ (cores × run), of those that tell it",
         utilisation="core-hours used ÷ usable core-hours",

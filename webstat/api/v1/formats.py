@@ -18,9 +18,9 @@ import xlsxwriter
 from arro3.core import Array, DataType, Table
 from arro3.io import write_parquet
 
-from webstat.api.cells import plain
 from webstat.api.v1.columns import COLUMNS, Cells, Kind
 from webstat.format import iso
+from webstat.sheets import plain
 
 LONGEST_CELL = 32_767
 """Characters that Excel holds in a cell."""

@@ -43,11 +43,11 @@ class Answer:
     """What was asked, and what came.
 
     `totals` has a row a key, most first: key int64, name, word (as in addresses) str, value, before (the metric over the
-    range and the one before; NaN where not told), share, core_hours, submitted, started, ended, failed, wait_half,
-    wait_most, cpu_efficiency float64. `series` has the metric by bucket, a row as of totals; `whole` that of everything,
-    `former` that of the period before, where it is compared. `all` and `all_before` are over everything: value,
-    core_hours, usable_hours, utilisation, submitted, started, ended, failed, failed_share, wait_50, wait_75, wait_90,
-    wait_95, waited (jobs that these rest on), slowdown, cpu_efficiency.
+    range and the one before; NaN where not told), share, core_hours, submitted, started, ended, exited (those that told
+    an exit status), failed, wait_half, wait_most, cpu_efficiency float64. `series` has the metric by bucket, a row as of
+    totals; `whole` that of everything, `former` that of the period before, where it is compared. `all` and `all_before`
+    are over everything: value, core_hours, usable_hours, utilisation, submitted, started, ended, failed, failed_share,
+    wait_50, wait_75, wait_90, wait_95, waited (jobs that these rest on), slowdown, cpu_efficiency.
     """
 
     asked: Asked
@@ -163,7 +163,7 @@ def _totals(
             "before": value[active, 0] if value.shape[1] > 1 else np.full(len(active), np.nan),
             "share": divided(now, np.nansum(now)) if metric.additive else np.full(len(active), np.nan),
             "core_hours": last["core_seconds"][active] / HOUR,
-            **{name: last[name][active] for name in ("submitted", "started", "ended", "failed")},
+            **{name: last[name][active] for name in ("submitted", "started", "ended", "exited", "failed")},
             "wait_half": waits[active, -1, 0],
             "wait_most": waits[active, -1, 1],
             "cpu_efficiency": divided(last["cpu_used"], last["cpu_core_seconds"])[active],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 
 import numpy as np
 
@@ -41,6 +41,11 @@ def start_of(at: float, step: str, zone: tzinfo) -> int:
     elif step == "month":
         day = day.replace(day=1)
     return _first_second(day)
+
+
+def midnight(day: date, zone: tzinfo) -> int:
+    """First second of a local day."""
+    return start_of(datetime(day.year, day.month, day.day, 12, tzinfo=zone).timestamp(), "day", zone)
 
 
 def after(start: int, step: str, zone: tzinfo) -> int:

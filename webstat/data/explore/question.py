@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from webstat.addresses import item
-from webstat.data.explore.buckets import DAY, fitting_steps, start_of, usual_step
+from webstat.data.explore.buckets import DAY, fitting_steps, midnight, start_of, usual_step
 from webstat.data.explore.cut import CLASSES, NAMES, WORDS
 from webstat.data.explore.metrics import METRICS
 
@@ -153,7 +153,7 @@ def _range(
     if preset == "24h":
         return preset, start_of(now, "hour", zone) - 23 * 3600, end
     today = datetime.fromtimestamp(now, zone).date()
-    return preset, _midnight(today - timedelta(days=RANGES[preset] - 1), zone), end
+    return preset, midnight(today - timedelta(days=RANGES[preset] - 1), zone), end
 
 
 def _at(text: str | None, zone: tzinfo) -> int | None:
@@ -167,10 +167,6 @@ def _at(text: str | None, zone: tzinfo) -> int | None:
         return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp())
     except (ValueError, OverflowError):
         return None
-
-
-def _midnight(day: date, zone: tzinfo) -> int:
-    return start_of(datetime(day.year, day.month, day.day, 12, tzinfo=zone).timestamp(), "day", zone)
 
 
 def _moment(at: int, zone: tzinfo) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, Row, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, func, or_, select
 
 from collector import schema
 from webstat.data.queries.engine import one_moment, read_frame
@@ -103,7 +104,7 @@ def _then(connection: Connection, cluster_id: int, period_seconds: int, at: int)
     )  # fmt: skip
 
 
-def _failures(connection: Connection, cluster_id: int, report: Row, at: int) -> tuple[int, Row | None]:
+def _failures(connection: Connection, cluster_id: int, report: Row[Any], at: int) -> tuple[int, Row[Any] | None]:
     """How many polls after a report had failed by `at`, and the last of them."""
     p = schema.poll.c
     failed = and_(p.cluster_id == cluster_id, p.at > report.at, p.at + p.seconds <= at, p.error_code.is_not(None))
@@ -113,22 +114,14 @@ def _failures(connection: Connection, cluster_id: int, report: Row, at: int) -> 
 
 def load_first_known(engine: Engine) -> pd.DataFrame:
     """From when on each cluster is known at all: cluster_id int64, at int64; those never seen left out."""
-    p, s = schema.poll.c, schema.known_span.c
-    polled = (
-        select(func.min(p.taken_at))
-        .where(p.cluster_id == schema.cluster.c.id, p.report.is_not(None))
-        .correlate(schema.cluster)
-        .scalar_subquery()
-    )
+    c, p, s = schema.cluster.c, schema.poll.c, schema.known_span.c
+    polled = select(p.taken_at).where(p.cluster_id == c.id, p.report.is_not(None)).order_by(p.at).limit(1)
     # A report is noted with the period before it, of which it tells nothing.
-    begun = case((s.polled, s.since + schema.cluster.c.period_seconds), else_=s.since)
-    told = select(func.min(begun)).where(s.cluster_id == schema.cluster.c.id).correlate(schema.cluster)
+    begun = func.min(case((s.polled, s.since + c.period_seconds), else_=s.since))
+    told = select(begun).where(s.cluster_id == c.id)
+    asked = [one.correlate(schema.cluster).scalar_subquery() for one in (polled, told)]
     columns = dict.fromkeys(("polled", "told", "kept"), "float64")
-    frame = read_frame(
-        engine,
-        select(schema.cluster.c.id, polled, told.scalar_subquery(), schema.cluster.c.kept_since),
-        {"cluster_id": "int64", **columns},
-    )
+    frame = read_frame(engine, select(c.id, *asked, c.kept_since), {"cluster_id": "int64", **columns})
     frame["at"] = frame[["polled", "told"]].min(axis=1).clip(lower=frame["kept"].fillna(0)) // 1
     return frame.dropna(subset="at").astype({"at": "int64"})[["cluster_id", "at"]].reset_index(drop=True)
 
@@ -136,19 +129,14 @@ def load_first_known(engine: Engine) -> pd.DataFrame:
 def load_steps(engine: Engine, cluster_ids: tuple[int, ...], at: int) -> tuple[int | None, int | None]:
     """The moments of the last report before the one shown at `at`, and of the first after it, of any of the clusters."""
     p = schema.poll.c
-    here = and_(p.cluster_id.in_(cluster_ids), p.report.is_not(None))
+    before, after = [], []
     with one_moment(engine) as connection:
-        earlier = connection.scalar(
-            select(func.max(p.taken_at)).where(here, p.at <= at, p.at > at - DAY, p.taken_at < at)
-        )
-        if earlier is None:
-            earlier = connection.scalar(select(func.max(p.taken_at)).where(here, p.at <= at, p.taken_at < at))
-        later = connection.scalar(
-            select(func.min(p.taken_at)).where(here, p.at > at - DAY, p.at < at + DAY, p.taken_at >= at + 1)
-        )
-        if later is None:
-            later = connection.scalar(select(func.min(p.taken_at)).where(here, p.at >= at + DAY))
-    return None if earlier is None else int(earlier), None if later is None else int(later)
+        for ident in cluster_ids:
+            reports = select(p.taken_at).where(p.cluster_id == ident, p.report.is_not(None)).limit(1)
+            before.append(connection.scalar(reports.where(p.at <= at, p.taken_at < at).order_by(p.at.desc())))
+            after.append(connection.scalar(reports.where(p.at > at - DAY, p.taken_at >= at + 1).order_by(p.at)))
+    earlier, later = [int(one) for one in before if one is not None], [int(one) for one in after if one is not None]
+    return max(earlier, default=None), min(later, default=None)
 
 
 def load_load(engine: Engine, since: int) -> pd.DataFrame:
@@ -185,6 +173,6 @@ def load_gaps(engine: Engine, since: int, shortest: int) -> pd.DataFrame:
     return frame.astype("int64")
 
 
-def _everywhere(columns) -> object:
+def _everywhere(columns: Any) -> ColumnElement[bool]:
     """True of every row; makes the index be used, which begins with the cluster."""
     return columns.cluster_id.in_(select(schema.cluster.c.id))

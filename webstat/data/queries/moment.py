@@ -12,7 +12,7 @@ import sqlite3
 import weakref
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -51,7 +51,6 @@ HOUR, DAY = 3600, 86400
 
 _HOLDING = [JOB_STATES.index(state) for state in HOLDS_CORES]
 _PENDING = [JOB_STATES.index(state) for state in IS_PENDING]
-_HELD = [JOB_STATES.index(JobState.HELD), JOB_STATES.index(JobState.WAITING)]
 _ON_NODES = [*_HOLDING, JOB_STATES.index(JobState.SUSPENDED)]
 
 _names = itertools.count()
@@ -171,26 +170,28 @@ def _fill_clusters(connection: Connection, then: Mapping[int, Then]) -> None:
 
 
 def _fill_jobs(connection: Connection, then: Then) -> None:
-    """The jobs that lived, as their spans say; what each had used by then is not kept, but for its time."""
+    """The jobs that lived, as their spans say.
+
+    What each had used by then is not kept, but for its time; nor what held it, or what it waited for: the store has the
+    last of these, which may have come later.
+    """
     j, s = schema.job.c, schema.job_span.c
     as_of = literal(then.as_of)
     holds, on_nodes = s.state.in_(_HOLDING), s.state.in_(_ON_NODES)
     # Of a job that was started again later the last start is told; of the run that went on then, its span.
     started = case((j.started_at <= as_of, j.started_at), (holds, s.since), else_=null())
-    words = case({number: state.value for number, state in enumerate(JOB_STATES)}, value=s.state)
-    lost = ("cpu_used_seconds", "memory_used_bytes", "ended_at", "exit_status")
+    lost = ("cpu_used_seconds", "memory_used_bytes", "ended_at", "exit_status", "hold", "depends_on")
     then_: dict[str, ColumnElement[Any]] = {
         **{name: null() for name in lost},
         "ended_estimated": literal(False),
         "state": s.state,
-        "native_state": words,
+        "native_state": literal(""),
         "queue_id": s.queue_id,
         "cores": s.cores,
         "gpus": s.gpus,
         "started_at": case((on_nodes, started), else_=null()),
         "walltime_used_seconds": case((holds, as_of - started), else_=null()),
         "eligible_at": case((j.eligible_at <= as_of, j.eligible_at), else_=null()),
-        "hold": case((s.state.in_(_HELD), j.hold), else_=null()),
         "hosts": case((on_nodes & (j.started_at <= as_of), j.hosts), else_=null()),
     }
     living = (
@@ -204,55 +205,72 @@ def _fill_jobs(connection: Connection, then: Then) -> None:
     )
 
 
+@dataclass
+class _Held:
+    """What jobs held on one node."""
+
+    cores: int = 0
+    gpus: int | None = 0
+    """None where a job of several nodes does not tell how many are here."""
+    jobs: list[str] = field(default_factory=list)
+
+
 def _fill_nodes(connection: Connection, then: Then) -> None:
-    """The nodes that were listed, with the jobs they had by the jobs' own word; GPUs, load and comments of then are not kept."""
+    """The nodes that were listed, with what jobs held by their own word; memory in use, load and words are not kept."""
     n, s = _stored["node"].c, _stored["node_span"].c
     rows = connection.execute(
         select(n.id, n.name, n.memory_bytes, n.properties, s.state, s.cores, s.gpus)
         .join(_stored["node_span"], s.node_id == n.id)
         .where(n.cluster_id == then.cluster_id, s.since <= then.as_of, s.until > then.as_of)
     ).mappings()
-    used, jobs = _on_nodes(connection, then.cluster_id)
-    told = bool(used)
+    held = _held(connection, then.cluster_id)
     filled = [
         {
             **row,
             "cluster_id": then.cluster_id,
-            "native_state": NODE_STATES[row["state"]].value,
-            "cores_used": _cores_used(NODE_STATES[row["state"]], row["cores"], used.get(row["name"]), told),
-            "jobs": json.dumps(jobs[row["name"]], ensure_ascii=False) if row["name"] in jobs else None,
+            "native_state": "",
+            **_in_use(NODE_STATES[row["state"]], row["cores"], held.get(row["name"]), bool(held)),
         }
         for row in rows
     ]
+    if any(one.gpus is None for one in held.values()):
+        # With some unknown, a sum over nodes would call theirs free: then only what jobs hold in all is counted.
+        filled = [{**one, "gpus_used": None} for one in filled]
     if filled:
         connection.execute(insert(_kept["node"]), filled)
 
 
-def _cores_used(state: NodeState, cores: int, by_jobs: int | None, told: bool) -> int | None:
-    """What jobs say they had on the node; where none was there, what its state says. None where jobs tell no nodes."""
-    if by_jobs is not None:
-        return min(by_jobs, cores)
-    return {NodeState.FREE: 0, NodeState.BUSY: cores, NodeState.PARTIAL: None}.get(state, 0 if told else None)
+def _in_use(state: NodeState, cores: int, held: _Held | None, told: bool) -> dict[str, Any]:
+    """Of a node with jobs, what they say; of one without, what its state says. None where jobs tell no nodes (`told`)."""
+    if held is not None:
+        jobs = json.dumps(held.jobs, ensure_ascii=False)
+        return {"cores_used": min(held.cores, cores), "gpus_used": held.gpus, "jobs": jobs}
+    idle = 0 if told or state is NodeState.FREE else None
+    by_state = {NodeState.BUSY: cores, NodeState.PARTIAL: None}
+    return {"cores_used": by_state.get(state, idle), "gpus_used": idle, "jobs": None}
 
 
-def _on_nodes(connection: Connection, cluster_id: int) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """Node -> cores that jobs held on it, and their native ids."""
+def _held(connection: Connection, cluster_id: int) -> dict[str, _Held]:
+    """What jobs held, by node."""
     j, n, w = _living.c, _stored["node"].c, _stored["word"].c
     nodes = select(w.id, w.text).join(_stored["node"], n.name == w.text).where(n.cluster_id == cluster_id)
-    words = dict(connection.execute(nodes).all())
+    words = NodeWords(connection.execute(nodes).all())
     placed = (
-        select(j.number, w.text, j.hosts)
+        select(j.number, w.text, j.gpus, j.hosts)
         .outerjoin(_stored["word"], w.id == j.server_id)
         .where(j.cluster_id == cluster_id, j.hosts.is_not(None), j.state.in_(_HOLDING))
         .order_by(j.id)
     )
-    used: dict[str, int] = defaultdict(int)
-    jobs: dict[str, list[str]] = defaultdict(list)
-    for number, server, hosts in connection.execute(placed):
-        for node, cores in hosts_record(hosts, NodeWords(words)).items():
-            jobs[node].append(join_id(number, server))
-            used[node] += cores
-    return used, jobs
+    held: dict[str, _Held] = defaultdict(_Held)
+    for number, server, gpus, hosts in connection.execute(placed):
+        on = hosts_record(hosts, words)
+        for node, cores in on.items():
+            here = held[node]
+            here.jobs.append(join_id(number, server))
+            here.cores += cores
+            if gpus:
+                here.gpus = here.gpus + gpus if len(on) == 1 and here.gpus is not None else None
+    return held
 
 
 def _fill_queues(connection: Connection, then: Then) -> None:

@@ -1,4 +1,4 @@
-"""Strangers' texts in files that spreadsheets open."""
+"""Texts of strangers in files that spreadsheets open."""
 
 from __future__ import annotations
 

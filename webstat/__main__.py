@@ -1,0 +1,86 @@
+"""webstat's command line beside its page: report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from agent import __version__
+from collector.errors import CollectorError
+from webstat.errors import StoreBroken, StoreEmpty, WebError
+from webstat.report.command import Wish, make_reports
+from webstat.report.period import KINDS
+from webstat.serve import settings_of
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="webstat %(version)s")
+@click.option("--config", type=Path, metavar="FILE", help="webstat.toml; else $WEBSTAT_CONFIG, else ./webstat.toml")
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
+    """What webstat knows, without its page."""
+    context.obj = config
+
+
+@main.command()
+@click.option("--group", "groups", metavar="NAME", multiple=True, help="A report of this group; may be given again.")
+@click.option("--cluster", "clusters", metavar="NAME", multiple=True, help="A report of this cluster; the same.")
+@click.option("--user", "users", metavar="NAME", multiple=True, help="A report of this user; the same.")
+@click.option("--month", metavar=KINDS["month"], help="Of this month.")
+@click.option("--week", metavar=KINDS["week"], help="Of this week, Monday to Sunday.")
+@click.option("--day", metavar=KINDS["day"], help="Of this day.")
+@click.option("--last", type=click.Choice(list(KINDS)), help="Of the last whole one; month, if nothing else is said.")
+@click.option(
+    "--zone",
+    metavar="NAME",
+    help="By the clock of this zone, e.g. Europe/Berlin; else that of webstat.toml, else this host's.",
+)
+@click.option("--out", metavar="FILE|DIR|-", help="HTML to this file, into this folder, or to standard output.")
+@click.option(
+    "--csv",
+    metavar="FILE|DIR|-",
+    help="CSV: to a file or standard output as rows of one number each; into a folder, a file for each table.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but what fails.")
+@click.pass_obj
+def report(
+    config: Path | None,
+    groups: tuple[str, ...],
+    clusters: tuple[str, ...],
+    users: tuple[str, ...],
+    month: str | None,
+    week: str | None,
+    day: str | None,
+    last: str | None,
+    zone: str | None,
+    out: str | None,
+    csv: str | None,
+    quiet: bool,
+) -> None:
+    """Who used what in a month, week or day: of groups, clusters or users, else of everything.
+
+    Without --out and --csv an HTML file webstat-WHAT-PERIOD.html is written here. Exit code 1 if a report could not be
+    made, 2 if the command line says something wrong.
+    """
+    wish = Wish(groups, clusters, users, {"month": month, "week": week, "day": day}, last, zone, out, csv, quiet)
+    sys.exit(make_reports(settings_of(config), wish))  # fmt: skip
+
+
+def _entry() -> None:
+    try:
+        main(prog_name="python -m webstat")
+    except StoreEmpty as error:
+        click.echo(f"webstat: there is no store yet, or nothing in it ({error}); the collector makes it", err=True)
+        sys.exit(1)
+    except StoreBroken as error:
+        click.echo(f"webstat: the store cannot be read: {error}", err=True)
+        sys.exit(1)
+    except (WebError, CollectorError) as error:
+        click.echo(f"webstat: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _entry()
