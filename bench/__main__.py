@@ -11,6 +11,7 @@ BENCHES = {
     "parse": "recorded output to records, against json.loads",
     "store": "storing a report, and bytes on disk per finished job",
     "imports": "a million records of accounting logs, against splitting their lines",
+    "history": "the history explorer on a store of years, against DuckDB",
     "moment": "any past moment, against plain SQL over the spans",
     "page": "how soon pages are there, and how soon the table of jobs answers a key",
     "viewers": "fifty people watching, two hundred idle: drawings, bytes, polls",
