@@ -237,7 +237,7 @@ def test_an_answer_rests_on_reports_and_on_the_hour_alone(url: str) -> None:
     source = Source(settings_for(url, "old"))
     clusters = source.clusters()
     now = time.time() // 3600 * 3600 + 3000
-    asked = api._asked(QueryParams("state=running,queued,finished,failed"))
+    asked = api.asked_of(QueryParams("state=running,queued,finished,failed"))
     first, later = (api._body(source, clusters, asked, at) for at in (now, now + 500))
     assert first == later
     source.close()

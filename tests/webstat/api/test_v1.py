@@ -21,6 +21,7 @@ import numpy as np
 import openpyxl
 import pytest
 from arro3.io import read_parquet
+from hypothesis import HealthCheck, given, settings, strategies
 from openpyxl.utils.escape import unescape
 
 from collector.settings import Settings
@@ -71,9 +72,9 @@ def random(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Clusters whose jobs are all known: of the past."""
     url = f"sqlite:///{tmp_path_factory.mktemp('random')}/store.sqlite"
     write_store(Path(url.removeprefix("sqlite:///")), make_jobs(5, 500)).dispose()
-    settings = Settings.model_validate({"store": {"url": url}})
-    source = Source(settings)
-    with served(settings) as server:
+    of_site = Settings.model_validate({"store": {"url": url}})
+    source = Source(of_site)
+    with served(of_site) as server:
         yield Site(server, source)
     source.close()
 
@@ -85,9 +86,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     builder.add(Shape("one", "One", nodes=12, gpu_nodes=2, days=2, queued=20))
     builder.add(Shape("bad", "=bad()", nodes=6, days=2, users=HOSTILE, job_names=FORMULAS, queued=30))
     builder.add(Shape("unseen", "unseen", seen=False))
-    settings = settings_for(builder.url, "one", "bad", "unseen")
-    source = Source(settings)
-    with served(settings) as server:
+    of_site = settings_for(builder.url, "one", "bad", "unseen")
+    source = Source(of_site)
+    with served(of_site) as server:
         yield Site(server, source)
     source.close()
     builder.close()
@@ -287,6 +288,25 @@ def test_words_that_cannot_be_read_are_refused(random: Site, path: str, words: d
     problems = json.loads(body)["problems"]
     assert any(said in problem for problem in problems), problems
     assert all(len(problem) < 1500 for problem in problems)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(strategies.data())
+def test_whatever_is_asked_is_answered_or_refused_in_sentences(random: Site, data: strategies.DataObject) -> None:
+    route = data.draw(strategies.sampled_from(ROUTES))
+    text = strategies.text(strategies.characters(exclude_categories=["Cs"]), max_size=30)
+    numbers = strategies.integers(-(10**20), 10**20).map(str)
+    known = strategies.sampled_from(
+        ["all", "user", "wait", "alice,–", "1,2-8", "2026-10-20", "0001-01-01", "9999-12-31", "csv"]
+    )
+    words = {*route.words, "limit", "offset", "format"}
+    asked = data.draw(
+        strategies.dictionaries(strategies.sampled_from(sorted(words)), known | text | numbers, max_size=4)
+    )
+    status, headers, body = random.get(PREFIX + route.path, **asked)
+    assert status in (200, 400, 422), (asked, body[:300])
+    if status != 200:
+        assert headers["Content-Type"] == "application/json" and json.loads(body).keys() <= {"problems", "error"}
 
 
 def test_a_word_said_twice_is_refused(random: Site) -> None:
