@@ -332,6 +332,9 @@ def test_what_lives_is_told_of_all_clusters(live: Site) -> None:
     unseen = clusters["rows"][2]
     assert unseen["taken_at"] is None and unseen["cores_free"] is None and unseen["jobs_running"] is None
     assert clusters["meta"]["known_until"]["unseen"] is None
+    assert clusters["meta"]["resolution"] == "as the newest report says"
+    before = live.json("/clusters", at=str(int(time.time()) - 3600))["meta"]
+    assert before["resolution"] not in ("", clusters["meta"]["resolution"]) and before["at"] < clusters["meta"]["at"]
     one = live.source.clusters()[0]
     nodes = live.json("/nodes", cluster="one")["rows"]
     assert [row["name"] for row in nodes] == live.source.nodes(one)["name"].tolist()

@@ -22,8 +22,10 @@ from webstat.data.explore.question import listed
 from webstat.data.free import Place
 from webstat.data.jobrows import flat_rows, sort_rows, window
 from webstat.data.jobsearch import search
+from webstat.data.source import Past
 from webstat.format import iso
 from webstat.health import Cluster, health
+from webstat.past import how_exact
 from webstat.past import look as looked
 
 CLUSTERS = (
@@ -130,8 +132,14 @@ def _sheet(name: str, columns: Iterable[str], rows: list[dict[str, Any]], there:
 
 
 def _meta(there: Look, chosen: list[Cluster]) -> dict[str, Any]:
+    source = there.source
+    exact = "as the newest report says"
+    if isinstance(source, Past):
+        known = [(cluster, then) for cluster in chosen if (then := source.then(cluster)) is not None]
+        exact = how_exact(known, source.moment, UTC) or "nothing is known of this moment"
     return {
         "at": iso(there.now),
+        "resolution": exact,
         "known_until": {one.name: None if one.taken_at is None else iso(one.taken_at) for one in chosen},
         "state": {one.name: health(one, there.now).state.value for one in chosen},
     }
