@@ -58,10 +58,11 @@ def layout(view: View) -> list[Part]:
 
 
 def _head(asked: Asked, wanted: Wanted, found: Behind) -> html.Div:
-    question = wanted.question
+    question, total = wanted.question, found.jobs.total
+    did = EVENTS[wanted.event] if total != 1 else EVENTS[wanted.event].replace("were", "was")
     words: list[Part] = [
-        strong(plural(found.jobs.total, "job")),
-        f" {EVENTS[wanted.event]}, {range_words(question.since, question.until, question.zone)}; ",
+        strong(plural(total, "job")),
+        f" {did}, {range_words(question.since, question.until, question.zone)}; ",
         strong(compact(found.jobs.core_seconds / 3600)),
         " core-hours within that.",
     ]
