@@ -91,7 +91,7 @@ class RetentionSettings(_Table):
 
     spans_days: Days = 1830
     """Jobs that have ended, and all spans: past moments can be looked at, and jobs be listed, for this long."""
-    hours_days: Days = 400
+    hours_days: Days = 100
     """Sums by hour."""
     days_days: Days = 0
     """Sums by day."""

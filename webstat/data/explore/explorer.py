@@ -32,7 +32,7 @@ MOST_EXACT = 1_500_000
 """Where a range has more jobs to look at, it is answered from sums over months."""
 
 MOST_HOURS = 100 * buckets.DAY
-"""Up to which length capacity is taken by hours; beyond it by days."""
+"""Up to which length capacity is taken by hours, where they are kept; beyond it by days."""
 
 MOST_RECENT_BYTES = 192 << 20
 """Of the jobs of the last questions."""
@@ -268,7 +268,7 @@ class Explorer:
     def capacity(self, asked: Asked, edges: Numbers) -> pd.DataFrame:
         """Capacity by bucket: installed, usable, gpus (core and GPU seconds), nodes, nodes_offline, nodes_down (node seconds)."""
         since, until = int(edges[0]), int(edges[-1])
-        by_day = until - since > MOST_HOURS
+        by_day = until - since > MOST_HOURS or since < self._ask(history.load_hours_since, asked.ids)
         frame = self._ask(history.load_capacity, asked.ids, since, until, by_day)
         starts = frame["bucket"].to_numpy()
         size = buckets.DAY if by_day else buckets.HOUR

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, func,
 from agent.states import NodeState
 from collector import schema
 from collector.lives import JOB_ROW, SPAN_ROW, Columns, by_column, month_after, pack_columns
-from collector.schema import NODE_STATES
+from collector.schema import NODE_STATES, OPEN
 from webstat.data.queries.engine import one_moment, read_frame, read_rows
 
 _OUT = [NODE_STATES.index(state) for state in (NodeState.OFFLINE, NodeState.DOWN, NodeState.UNKNOWN)]
@@ -134,6 +134,19 @@ def load_capacity(engine: Engine, cluster_ids: Collection[int], since: int, unti
     )
     names = ("bucket", "installed", "usable", "gpus", "nodes", "nodes_offline", "nodes_down")
     return read_frame(engine, query, dict.fromkeys(names, "int64"))
+
+
+def load_hours_since(engine: Engine, cluster_ids: Collection[int]) -> int:
+    """First second from which on capacity is kept by hours; 0 where no hours were pruned."""
+    hour, day = schema.capacity_hour.c, schema.capacity_day.c
+    firsts = [
+        read_rows(engine, select(func.min(one.bucket)).where(one.cluster_id.in_(cluster_ids)))[0][0]
+        for one in (hour, day)
+    ]
+    if firsts[1] is None:
+        return 0
+    first = OPEN if firsts[0] is None else firsts[0]
+    return first if firsts[1] + 86400 <= first else 0
 
 
 def load_known(engine: Engine, cluster_ids: Collection[int], since: int, until: int) -> pd.DataFrame:

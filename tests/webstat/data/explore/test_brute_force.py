@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from sqlalchemy import delete
 
+from collector.schema import capacity_hour
 from collector.settings import Settings
 from tests.webstat.data.explore.random_store import DAY, HOUR, SINCE, UNTIL, Plain, make_jobs, write_store
 from webstat.data.explore import explorer as explorer_module
@@ -251,6 +253,19 @@ def test_answers_hang_together(source: Source, metric: str, by: str) -> None:
     assert found.all_before is not None and found.all_before["core_hours"] > 0
     ordered = found.totals["value"].dropna().tolist()
     assert ordered == sorted(ordered, reverse=True)
+
+
+def test_capacity_comes_from_days_where_hours_were_pruned(tmp_path: Path) -> None:
+    engine = write_store(tmp_path / "store.sqlite", JOBS[:50])
+    source = Source(Settings.model_validate({"store": {"url": f"sqlite:///{tmp_path}/store.sqlite"}}))
+    asked = asked_of(source, {"from": "2026-10-05", "to": "2026-10-07", "step": "day"}, UTC)
+    by_hours = source.explorer.capacity(asked, asked.edges)
+    with engine.begin() as connection:
+        connection.execute(delete(capacity_hour).where(capacity_hour.c.bucket < SINCE + 40 * DAY))
+    assert source.explorer.capacity(asked, asked.edges).equals(by_hours)
+    assert (by_hours["usable"] == 2 * 100 * DAY).all()
+    source.close()
+    engine.dispose()
 
 
 def test_gaps_are_told(source: Source) -> None:
