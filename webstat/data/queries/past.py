@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from sqlalchemy import Engine, and_, case, func, or_, select
+from sqlalchemy import Engine, case, func, or_, select
 
 from agent.states import HOLDS_CORES
 from collector import schema
@@ -109,8 +109,11 @@ def load_holder_hours(engine: Engine, since: int, by: str = "user") -> pd.DataFr
     frames = []
     for table in (schema.usage_day, schema.usage_hour):
         u = table.c
-        days = select(schema.usage_day.c.cluster_id).distinct()
-        beyond = and_(u.bucket >= since, u.cluster_id.not_in(days)) if table is schema.usage_hour else u.bucket >= since
+        has_days = (
+            select(schema.usage_day.c.cluster_id).where(schema.usage_day.c.cluster_id == schema.cluster.c.id).exists()
+        )
+        # Cluster by cluster, since sums are found by cluster and time.
+        clusters = select(schema.cluster.c.id).where(has_days if table is schema.usage_day else ~has_days)
         query = (
             select(
                 func.coalesce(schema.word.c.text, NO_GROUP),
@@ -119,7 +122,7 @@ def load_holder_hours(engine: Engine, since: int, by: str = "user") -> pd.DataFr
             )
             .outerjoin(schema.word, schema.word.c.id == u[f"{by}_id"])
             .join(schema.cluster, schema.cluster.c.id == u.cluster_id)
-            .where(beyond)
+            .where(u.cluster_id.in_(clusters), u.bucket >= since)
             .group_by(schema.word.c.text, schema.cluster.c.name)
         )
         frames.append(read_frame(engine, query, {"holder": "str", "cluster": "str", "core_hours": "float64"}))
