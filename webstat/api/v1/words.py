@@ -26,6 +26,9 @@ from webstat.format import shorten
 MOST_ROWS = 100_000
 """In one answer."""
 
+MOST_EXCEL_ROWS = 20_000
+"""The same as Excel, which takes seconds to write."""
+
 Words = Mapping[str, str]
 """Word of an address -> what it asks."""
 
@@ -37,7 +40,7 @@ _FILTERS = {
 
 FORM: Words = {
     "format": f"one of {', '.join(FORMATS)}; json where not told",
-    "limit": f"most rows in the answer, at most {MOST_ROWS:,}",
+    "limit": f"most rows in the answer, at most {MOST_ROWS:,}, as Excel {MOST_EXCEL_ROWS:,}",
     "offset": "rows to leave out before the first",
 }
 
@@ -109,8 +112,9 @@ def read_form(params: QueryParams, known: Words, usual_limit: int) -> tuple[dict
     form = words.get("format", "json")
     if form not in FORMATS:
         problems.append(f"format={shorten(form, 40)!r} is unknown; write one of {', '.join(FORMATS)}.")
-    usual = usual_limit if form == "json" else MOST_ROWS
-    limit = read_number(words, "limit", usual, 1, MOST_ROWS, problems)
+    most = MOST_EXCEL_ROWS if form == "xlsx" else MOST_ROWS
+    usual = usual_limit if form == "json" else most
+    limit = read_number(words, "limit", usual, 1, most, problems)
     offset = read_number(words, "offset", 0, 0, 10**9, problems)
     if problems:
         raise Refused(problems)
