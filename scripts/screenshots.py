@@ -19,6 +19,7 @@ PICTURES = {
     "cluster-dark": ("/cluster/certainty", 1440, "dark"),
     "jobs": ("/jobs", 1440, "light"),
     "overview-phone": ("/", 360, "light"),
+    "history": ("/history?range=7d&step=hour", 1440, "light"),
 }
 """File -> (address, width in pixels, theme)."""
 REPORT = ("--group", "physics", "--last", "week", "--zone", "Europe/Berlin")
@@ -57,7 +58,7 @@ def take(address: str, file: Path, width: int, theme: str) -> None:
         page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)  # type: ignore[arg-type]
         page.goto(address)
         page.locator("main h1").wait_for(timeout=60_000)
-        page.locator("text=live ·").first.wait_for(timeout=90_000)
+        page.locator("text=live ·").or_(page.locator("#history-details")).first.wait_for(timeout=90_000)
         page.wait_for_timeout(1500)  # fonts and charts settle
         page.screenshot(path=file, full_page=width > 768)
 
