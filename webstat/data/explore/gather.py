@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Row
 
-from collector.columns import from_bytes, kind_of
+from collector.columns import Numbers, from_bytes, kind_of
 from collector.lives import JOBS, SPANS, SUMS, Columns, month_after, month_number, month_of
 from collector.sums import READY, SPREAD, SUM_KEYS, by_cut, spread_by, sums
 from webstat.cache import Memory, Weighed
@@ -209,12 +209,19 @@ class Gatherer:
                     columns[part[:2]][name] = kept
         if missing:
             packed = self._ask(history.load_packed, missing, kind, unread)
-            new = {key: data for key, data in packed.items() if key[1] not in columns[key[0][:2]]}
-            decoded = self._workers.map(lambda item: from_bytes(item[0][1], item[1]), new.items(), chunksize=16)
-            for (part, name), numbers in zip(new, decoded, strict=True):
-                columns[part[:2]][name] = numbers
-                self._decoded.put((part, until[part[:2]], kind, name), numbers, numbers.nbytes)
+            new = [(key, data) for key, data in packed.items() if key[1] not in columns[key[0][:2]]]
+            # In a few portions: a task for each column would cost as much as its decoding.
+            for portion in self._workers.map(_decoded, [new[::2], new[1::2]]):
+                for (part, name), numbers in portion:
+                    columns[part[:2]][name] = numbers
+                    self._decoded.put((part, until[part[:2]], kind, name), numbers, numbers.nbytes)
         return {key: found for key, found in columns.items() if len(found) == len(names)}
+
+
+def _decoded(
+    packed: Sequence[tuple[tuple[history.Part, str], bytes]],
+) -> list[tuple[tuple[history.Part, str], Numbers]]:
+    return [(key, from_bytes(key[1], data)) for key, data in packed]
 
 
 def _touches(row: Row[Any], since: int, until: int) -> bool:
