@@ -184,7 +184,7 @@ def test_where_nothing_has_ended_before_older_logs_may_still_come(tmp_path: Path
 
 
 def test_logs_of_pruned_months_are_passed_over_and_counted(store: Store, tmp_path: Path) -> None:
-    limits = limits_of(RetentionSettings(spans_days=90), T0)
+    limits = limits_of(RetentionSettings(spans_days=90, hours_days=400), T0)
     prune(store, limits)
     before = everything(store.engine, but={"dirty_hour": {"bucket"}})
     since = limits.spans
