@@ -5,7 +5,6 @@ Counting is explorer.py's and below; what a metric is made of, metrics.py's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,17 +12,16 @@ import pandas as pd
 
 from collector.columns import Numbers
 from collector.lives import spread
+from collector.stretches import SHORTEST_GAP_SECONDS
+from webstat.data import usage
 from webstat.data.explore.buckets import month_edges
 from webstat.data.explore.cut import Cut
 from webstat.data.explore.explorer import EVERYTHING, Asked, Counter, Explorer
-from webstat.data.explore.metrics import HOUR, METRICS, Measured, Metric, divided
+from webstat.data.explore.metrics import HOUR, METRICS, Measured, Metric, Value, divided
 from webstat.data.explore.quantiles import QUANTILES
 
 ENOUGH_KNOWN = 0.9
 """How much of the period before must be known for a comparison to mean anything."""
-
-SHORTEST_GAP = 900
-"""Seconds; reports closer to each other belong together."""
 
 _TABLE = ("core_seconds", "ended", "exited", "failed", "cpu_used", "cpu_core_seconds", "started", "submitted")
 """Measures of which the table and the numbers above it are made, beside the metric's own."""
@@ -90,11 +88,22 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
     halves = [slice(0, first), slice(first, None)] if question.compare else [slice(None)]
     totals = {name: _summed(numbers, halves) for name, numbers in measured.items()}
     wide_usable = _summed(usable[None, :], halves)[0]
-    series, whole, lines = _series(counter, metric, cut, all_edges, usable, measured)
-    value = _series(counter, metric, cut, wide, wide_usable, totals)[0]
     waits = counter.distributed(cut, wide, "wait", (0.5, 0.9))[0]
+    lines = None
+    if metric.value is None:
+        assert metric.distributed is not None
+        series = counter.distributed(cut, all_edges, metric.distributed, (0.5,))[0][:, :, 0]
+        lines = counter.distributed(EVERYTHING, all_edges, metric.distributed, QUANTILES)[0][0].T
+        whole, together = lines[0], None
+        if metric.distributed == "wait":
+            value = waits[:, :, 0]
+        else:
+            value = counter.distributed(cut, wide, metric.distributed, (0.5,))[0][:, :, 0]
+    else:
+        series, whole = _values(metric.value, measured, np.diff(all_edges), usable)
+        value, together = _values(metric.value, totals, np.diff(wide), wide_usable)
     frame = _totals(explorer, asked, metric, cut, totals, value, waits)
-    overall = _overall(counter, metric, wide, totals, wide_usable)
+    overall = _overall(counter, metric, wide, totals, wide_usable, together)
     before = float(np.average(known[:first], weights=np.diff(former))) if question.compare else 0.0
     compared = before >= ENOUGH_KNOWN
     if not compared:
@@ -127,20 +136,12 @@ def _summed(numbers: Numbers, halves: list[slice]) -> Numbers:
     return np.stack([numbers[:, half].sum(axis=1) for half in halves], axis=1)
 
 
-def _series(
-    counter: Counter, metric: Metric, cut: Cut, edges: Numbers, usable: Numbers, measured: Measured
-) -> tuple[Numbers, Numbers, Numbers | None]:
-    """The metric by key and bucket, that of everything by bucket, and the quantiles of what is distributed."""
-    if metric.value is None:
-        assert metric.distributed is not None
-        lines = counter.distributed(EVERYTHING, edges, metric.distributed, QUANTILES)[0][0].T
-        series = counter.distributed(cut, edges, metric.distributed, (0.5,))[0][:, :, 0]
-        return series, lines[0], lines
+def _values(value: Value, measured: Measured, seconds: Numbers, usable: Numbers) -> tuple[Numbers, Numbers]:
+    """A metric by key and bucket, and that of everything by bucket."""
     together = {name: numbers.sum(axis=0, keepdims=True) for name, numbers in measured.items()}
     # Where offline nodes still worked off jobs, what was in use was usable.
     usable = np.where(usable > 0, np.maximum(usable, together["core_seconds"][0]), usable)
-    seconds = np.diff(edges)
-    return metric.value(measured, seconds, usable), metric.value(together, seconds, usable)[0], None
+    return value(measured, seconds, usable), value(together, seconds, usable)[0]
 
 
 def _totals(
@@ -173,13 +174,14 @@ def _totals(
 
 
 def _overall(
-    counter: Counter, metric: Metric, wide: Numbers, totals: Measured, usable: Numbers
+    counter: Counter, metric: Metric, wide: Numbers, totals: Measured, usable: Numbers, value: Numbers | None
 ) -> list[dict[str, float]]:
-    """Answer.all of each of the periods."""
+    """Answer.all of each of the periods; `value` is the metric, None where it is the median of a distribution."""
     sums = {name: numbers.sum(axis=0, keepdims=True) for name, numbers in totals.items()}
     waits, counts = counter.distributed(EVERYTHING, wide, "wait", QUANTILES)
     slowdown = counter.distributed(EVERYTHING, wide, "slowdown", (0.5,))[0]
-    value = _series(counter, metric, EVERYTHING, wide, usable, sums)[1]
+    if value is None:
+        value = waits[0, :, 0] if metric.distributed == "wait" else slowdown[0, :, 0]
     capacity = np.where(usable > 0, np.maximum(usable, sums["core_seconds"][0]), 0)
     columns = {
         "value": value,
@@ -210,10 +212,10 @@ def gaps(explorer: Explorer, asked: Asked) -> tuple[Gap, ...]:
     found = []
     for cluster in asked.clusters:
         mine = frame[frame["cluster_id"] == cluster.id]
-        edges: Sequence[int] = [asked.since, *mine[["since", "until"]].to_numpy().ravel().tolist(), asked.until]
+        known = list(mine[["since", "until"]].itertuples(index=False, name=None))
         found += [
             Gap(cluster.title, int(start), int(end))
-            for start, end in zip(edges[::2], edges[1::2], strict=True)
-            if end - start >= SHORTEST_GAP
+            for start, end in usage.gaps(known, asked.since, asked.until, SHORTEST_GAP_SECONDS)
+            if end - start >= SHORTEST_GAP_SECONDS
         ]
     return tuple(found)
