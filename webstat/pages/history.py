@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from urllib.parse import urlencode
 
 from dash import html
@@ -11,8 +10,9 @@ from webstat.components.cards import empty, kpi, note
 from webstat.components.exports import question_words
 from webstat.components.job import copy
 from webstat.components.text import Part, icon
-from webstat.data.explore.answer import Answer, answer
+from webstat.data.explore.answer import Answer, answered
 from webstat.data.explore.explorer import Asked
+from webstat.data.explore.quantiles import WITHIN
 from webstat.data.explore.question import Question, read
 from webstat.figures.history import range_words
 from webstat.format import UNKNOWN, compact, duration, number, percent, plural, wait
@@ -34,7 +34,6 @@ def layout(view: View) -> list[Part]:
     """The page of the question that the address asks."""
     question, problems = question_of(view)
     asked = view.source.explorer.asked(question, view.clusters)
-    head = _head(asked, view)
     controls = history_controls.controls(asked, view)
     said = [note("warn", problem, extra="mb-3") for problem in problems]
     if not asked.known or view.source.explorer.extent(asked.clusters) is None:
@@ -42,11 +41,10 @@ def layout(view: View) -> list[Part]:
             "Nothing has been recorded yet.",
             "History begins with the first report, or with an import of accounting logs.",
         )
-        return [head, controls, *said, nothing]
-    found = answered(view, asked)
-    head = _head(asked, view, found)
+        return [_head(asked, view), controls, *said, nothing]
+    found = answered(view.source, asked)
     return [
-        head,
+        _head(asked, view, found),
         controls,
         *said,
         _kpis(found),
@@ -84,12 +82,6 @@ def question_of(view: View) -> tuple[Question, list[str]]:
     return read(view.query, view.now, view.zone, [cluster.name for cluster in view.clusters], extent)
 
 
-def answered(view: View, asked: Asked) -> Answer:
-    """The answer, remembered as long as what it rests on; how it is drawn does not matter to it."""
-    found = view.source.remember(("history", *asked.key), lambda: answer(view.source.explorer, asked))
-    return replace(found, asked=asked)
-
-
 def _head(asked: Asked, view: View, found: Answer | None = None) -> html.Div:
     question = asked.question
     words: list[Part] = [range_words(asked.since, asked.until, asked.zone)]
@@ -97,7 +89,7 @@ def _head(asked: Asked, view: View, found: Answer | None = None) -> html.Div:
     if asked.exact:
         words.append(f", {STEPS[question.step]} sums exact to the second")
     else:
-        words.append(", whole months by UTC from monthly sums, waits to within 2 %")
+        words.append(f", whole months by UTC from monthly sums, waits to within {WITHIN}")
     words.append(". ")
     if found is not None and found.gaps:
         words.append(_gaps(found, view))

@@ -229,7 +229,7 @@ def test_sums_over_months_say_so(random: Site, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("webstat.data.explore.explorer.MOST_EXACT", 0)
     meta = random.json("/history", **RANGE)["meta"]
     assert (meta["exact"], meta["step"]) == (False, "month")
-    assert meta["resolution"].startswith("whole months by UTC")
+    assert meta["resolution"].startswith("whole months by UTC") and meta["resolution"].endswith("to within 2 %")
     assert meta["range"]["since"] == "2026-10-01T00:00:00Z"
 
 

@@ -12,6 +12,7 @@ from webstat.api.v1 import history
 from webstat.api.v1.columns import COLUMNS
 from webstat.api.v1.formats import Written, to_csv
 from webstat.api.v1.sheets import Look
+from webstat.data.explore.answer import answered
 from webstat.data.explore.cut import CLASSES
 from webstat.data.explore.metrics import METRICS
 
@@ -19,7 +20,7 @@ from webstat.data.explore.metrics import METRICS
 def archive(look: Look) -> Response:
     """The answer; what has more rows than one answer holds is cut, and the text says so."""
     asked, _ = history.asked_for(look)
-    found = history.answered(look, asked)
+    found = answered(look.source, asked)
     sheets = {"series": history.series_of(found), "totals": history.totals_of(found)}
     sheets["week"] = history.week_of(look, asked)
     sheets |= {f"mix-{by}": history.mix_of(look, asked, by) for by in CLASSES}

@@ -11,12 +11,12 @@ import numpy as np
 from webstat.api.v1.sheets import Look, Sheet
 from webstat.api.v1.words import MOST_ROWS, Refused
 from webstat.data.explore import tables
-from webstat.data.explore.answer import Answer, answer, gaps
+from webstat.data.explore.answer import Answer, answered, gaps
 from webstat.data.explore.behind import Wanted, behind, read_wanted
 from webstat.data.explore.cut import CLASSES
 from webstat.data.explore.explorer import Asked
 from webstat.data.explore.metrics import METRICS
-from webstat.data.explore.quantiles import QUANTILES
+from webstat.data.explore.quantiles import QUANTILES, WITHIN
 from webstat.format import iso
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -27,13 +27,13 @@ _RESOLUTION = {"hour": "hourly", "day": "daily", "week": "weekly", "month": "mon
 def series(look: Look) -> Sheet:
     """The metric by bucket and key; divided by nothing, also that of the period before and its spread."""
     asked, _ = asked_for(look)
-    return series_of(answered(look, asked))
+    return series_of(answered(look.source, asked))
 
 
 def totals(look: Look) -> Sheet:
     """Each key over the whole range, most first."""
     asked, _ = asked_for(look)
-    return totals_of(answered(look, asked))
+    return totals_of(answered(look.source, asked))
 
 
 def week(look: Look) -> Sheet:
@@ -102,12 +102,6 @@ def asked_for(look: Look) -> tuple[Asked, Wanted]:
     if problems:
         raise Refused(problems)
     return source.explorer.asked(wanted.question, clusters), wanted
-
-
-def answered(look: Look, asked: Asked) -> Answer:
-    """The answer, remembered as the page's is."""
-    source = look.source
-    return source.remember(("history", *asked.key), lambda: answer(source.explorer, asked))
 
 
 def series_of(found: Answer) -> Sheet:
@@ -208,7 +202,7 @@ def _meta(asked: Asked, open_gaps: tuple[Any, ...]) -> dict[str, Any]:
     step = question.step if asked.exact else "month"
     exact = f"{_RESOLUTION[step]} buckets, exact to the second"
     if not asked.exact:
-        exact = "whole months by UTC, from monthly sums; waits and slowdowns to within 1 %"
+        exact = f"whole months by UTC, from monthly sums; waits and slowdowns to within {WITHIN}"
     names = {cluster.id: cluster.name for cluster in asked.clusters}
     return {
         "range": _range(asked.since, asked.until),

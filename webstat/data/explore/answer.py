@@ -5,7 +5,8 @@ Counting is explorer.py's and below; what a metric is made of, metrics.py's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from webstat.data.explore.cut import Cut
 from webstat.data.explore.explorer import EVERYTHING, Asked, Counter, Explorer
 from webstat.data.explore.metrics import HOUR, METRICS, Measured, Metric, Value, divided
 from webstat.data.explore.quantiles import QUANTILES
+
+if TYPE_CHECKING:
+    from webstat.data.source import Source
 
 ENOUGH_KNOWN = 0.9
 """How much of the period before must be known for a comparison to mean anything."""
@@ -70,6 +74,12 @@ class Answer:
     def edges(self) -> Numbers:
         """Of the buckets."""
         return self.asked.edges
+
+
+def answered(source: Source, asked: Asked) -> Answer:
+    """The answer, remembered as long as what it rests on; how it is drawn does not matter to it."""
+    found = source.remember(("history", *asked.key), lambda: answer(source.explorer, asked))
+    return replace(found, asked=asked)
 
 
 def answer(explorer: Explorer, asked: Asked) -> Answer:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from collector.columns import Numbers
-from collector.lives import LIVES, SHORT_RUN_SECONDS, Columns, value_of_class
+from collector.lives import CLASS_STEP, LIVES, SHORT_RUN_SECONDS, Columns, value_of_class
 from webstat.data.explore.count import month_buckets
 from webstat.data.explore.cut import Cut, Product, matching
 from webstat.data.explore.shapes import Ended, Filters
@@ -26,6 +26,9 @@ CLASSES = {"wait": ("wait_class", "started_back"), "slowdown": ("slowdown_class"
 SLOWDOWN_SCALE = 1000
 SCALES = {"wait": 1, "slowdown": SLOWDOWN_SCALE}
 """What values are multiplied with to be whole numbers, which are sorted many times faster."""
+
+WITHIN = f"{CLASS_STEP * 50:.0f} %"
+"""How true quantiles from classes are."""
 
 _MOST_CLASSES = 576  # ln(1 + 300 years) in steps of 4 %
 
