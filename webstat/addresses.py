@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 
@@ -43,6 +44,12 @@ def history_page(**words: str) -> str:
     lists = ("cluster", "user", "group", "account", "queue")
     words = {name: item(word) if name in lists else word for name, word in words.items()}
     return "/history" + (f"?{urlencode(words)}" if words else "")
+
+
+def jobs_behind_page(filters: Mapping[str, str], since: int | None = None, until: int | None = None) -> str:
+    """The jobs behind a stretch of history (unix seconds), by the words of its address that filter; the stretch may follow."""
+    words = dict(filters) if since is None else {**filters, "from": str(since), "to": str(until)}
+    return f"/history/jobs?{urlencode(words)}"
 
 
 def item(name: str) -> str:

@@ -17,6 +17,7 @@ from webstat.data.explore.question import Question, read
 from webstat.figures.history import range_words
 from webstat.format import UNKNOWN, compact, duration, number, percent, plural, wait
 from webstat.pages import history_chart, history_controls, history_tables
+from webstat.pages.history_chart import arrow
 from webstat.view import View
 
 STEPS = {"hour": "hourly", "day": "daily", "week": "weekly", "month": "monthly"}
@@ -129,7 +130,7 @@ def _kpis(found: Answer) -> html.Div:
         if before is None or before[name] != before[name] or now[name] != now[name]:
             return ""
         difference = (now[name] - before[name]) * 100
-        return [_arrow(difference), f" {abs(difference):.1f} points {'more' if difference >= 0 else 'less'}"]
+        return [arrow(difference), f" {abs(difference):.1f} points {'more' if difference >= 0 else 'less'}"]
 
     def was(name: str) -> str:
         return "" if before is None else f"before: {wait(before[name])}"
@@ -170,11 +171,7 @@ def relative(now: float, before: float | None) -> Part:
     if abs(difference) < 0.005:
         return "as before"
     many = f"{number(now / before)} times" if now / before >= 10 else f"{abs(difference) * 100:.0f} % "
-    return [_arrow(difference), f" {many}{'' if now / before >= 10 else 'more' if difference > 0 else 'less'}"]
-
-
-def _arrow(difference: float) -> html.I:
-    return icon("arrow-up-right" if difference > 0 else "arrow-down-right")
+    return [arrow(difference), f" {many}{'' if now / before >= 10 else 'more' if difference > 0 else 'less'}"]
 
 
 def _kept(view: View) -> html.P:

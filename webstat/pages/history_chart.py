@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
 from dash import html
 
+from webstat.addresses import jobs_behind_page
 from webstat.components import bars
 from webstat.components.cards import card, empty
 from webstat.components.exports import export_links, question_words
@@ -149,18 +149,7 @@ def _drawn(found: Answer, colours: Mapping[str, Shade]) -> tuple[list[Band], lis
 
 def _behind(found: Answer) -> dict[str, Any]:
     """For the browser: where a click on the chart leads."""
-    words = {by: text for by, text in found.asked.question.words().items() if by in NAMES}
-    return {"edges": found.edges.tolist(), "jobs": f"/history/jobs?{urlencode(words)}"}
-
-
-def jobs_address(found: Answer, since: int, until: int, word: str | None) -> str:
-    """The jobs behind a stretch of the answer, of one key if `word` is given."""
-    question = found.asked.question
-    words = {by: text for by, text in question.words().items() if by in NAMES}
-    if word is not None and question.by is not None:
-        narrowed = question.changed(filters=((question.by, (word,)),))
-        words[question.by] = narrowed.words()[question.by]
-    return f"/history/jobs?{urlencode({**words, 'from': str(since), 'to': str(until)})}"
+    return {"edges": found.edges.tolist(), "jobs": jobs_behind_page(found.asked.question.filter_words())}
 
 
 def _labels(found: Answer, bands: list[Band], lines: list[Line], figure: dict[str, Any]) -> html.Div:
@@ -270,7 +259,7 @@ def _row(found: Answer, place: int, row: Any, colours: Mapping[str, Shade], view
         )
         name = [
             bars.key(bars.shade_look(shade)),
-            link(shown, jobs_address(found, asked.since, asked.until, row.word), quiet=True),
+            link(shown, history_controls.jobs_of(asked, question.by, row.word), quiet=True),
             " ",
             only,
         ]
@@ -289,6 +278,11 @@ def _row(found: Answer, place: int, row: Any, colours: Mapping[str, Shade], view
     return html.Tr(cells)
 
 
+def arrow(difference: float) -> html.I:
+    """Up where there is more than before, else down."""
+    return icon("arrow-up-right" if difference > 0 else "arrow-down-right")
+
+
 def change(now: float, before: float) -> Part:
     """An arrow and per cent; `new` for what was not there before."""
     if now != now or before != before:
@@ -298,8 +292,10 @@ def change(now: float, before: float) -> Part:
     difference = now / before - 1
     if abs(difference) < 0.005:
         return "±0 %"
-    arrow = icon("arrow-up-right" if difference > 0 else "arrow-down-right")
-    return [arrow, f" {number(now / before)} ×" if now / before >= 10 else f" {abs(difference) * 100:.0f} %"]
+    return [
+        arrow(difference),
+        f" {number(now / before)} ×" if now / before >= 10 else f" {abs(difference) * 100:.0f} %",
+    ]
 
 
 def _common(found: Answer, row: Any) -> list[Part]:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from dash import dcc, html
 
+from webstat.addresses import jobs_behind_page
 from webstat.components.choices import choices
 from webstat.components.text import Part, foreign, icon, link
 from webstat.data.explore.buckets import fitting_steps
@@ -155,9 +156,19 @@ def toggled(question: Question, by: str, word: str) -> dict[str, str | None]:
     """The word of the address of a filter, with one of its keys put in or taken out."""
     kept = question.kept(by)
     after = tuple(one for one in kept if one != word) if word in kept else (*kept, word)
-    filters = tuple((cut, words) for cut, words in question.filters if cut != by)
+    filters = _without(question, by)
     changed = question.changed(filters=(*filters, (by, after)) if after else filters)
     return {by: changed.words().get(by)}
+
+
+def jobs_of(asked: Asked, by: str, word: str) -> str:
+    """The address of the jobs of one key of a cut, in the range."""
+    narrowed = asked.question.changed(filters=(*_without(asked.question, by), (by, (word,))))
+    return jobs_behind_page(narrowed.filter_words(), asked.since, asked.until)
+
+
+def _without(question: Question, by: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((cut, words) for cut, words in question.filters if cut != by)
 
 
 def _filters(question: Question, view: View) -> html.Div | None:

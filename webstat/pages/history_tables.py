@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 import numpy as np
 import pandas as pd
 from dash import html
@@ -15,10 +13,11 @@ from webstat.components.graph import graph
 from webstat.components.tables import cell, head, number_cell, table
 from webstat.components.text import Part, foreign, link
 from webstat.data.explore import tables
-from webstat.data.explore.cut import CLASSES, NAMES
+from webstat.data.explore.cut import CLASSES
 from webstat.data.explore.explorer import Asked
 from webstat.figures.history import WEEKDAYS, nodes_figure, range_words, week_figure
 from webstat.format import UNKNOWN, compact, duration, percent, plural, wait
+from webstat.pages import history_controls
 from webstat.view import View
 
 WORST_NODES = 8
@@ -76,7 +75,7 @@ def mix_card(asked: Asked, view: View, by: str) -> html.Section:
         bar = html.Div(className="bar b-run", style={"width": f"{row.core_hours / longest:.1%}"})
         name: Part = row.name
         if row.ended or row.core_hours:
-            name = link(row.name, _jobs(asked, by, row.word), quiet=True)
+            name = link(row.name, history_controls.jobs_of(asked, by, row.word), quiet=True)
         cells += [
             html.Span(name, className="text-nowrap text-truncate"),
             bar,
@@ -98,11 +97,6 @@ def mix_card(asked: Asked, view: View, by: str) -> html.Section:
 
 def _saved(asked: Asked, what: str, graph: str | None = None, **words: str) -> html.Details:
     return export_links(f"/api/v1/history/{what}", {**question_words(asked.question), **words}, graph)
-
-
-def _jobs(asked: Asked, by: str, word: str) -> str:
-    words = {cut: text for cut, text in asked.question.words().items() if cut in NAMES}
-    return f"/history/jobs?{urlencode({**words, by: word, 'from': str(asked.since), 'to': str(asked.until)})}"
 
 
 def waits_card(asked: Asked, view: View) -> html.Section:

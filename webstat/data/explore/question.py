@@ -78,6 +78,10 @@ class Question:
             said[by] = ",".join(item(word) for word in kept)
         return said
 
+    def filter_words(self) -> dict[str, str]:
+        """Those of words() that say which jobs are kept."""
+        return {name: text for name, text in self.words().items() if name in NAMES}
+
     def changed(self, **changes: object) -> Question:
         """The question with something else in it."""
         return replace(self, **changes)  # type: ignore[arg-type]
