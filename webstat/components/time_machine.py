@@ -5,12 +5,13 @@ The slider and the field of the date are made by assets/past.js, which follows t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from dash import html
 
+from collector.stretches import SHORTEST_GAP_SECONDS
 from webstat import ids, past
 from webstat.components.job import copy
 from webstat.components.text import Part, foreign, icon, strong
@@ -22,7 +23,6 @@ from webstat.view import View
 
 RETAINED_SECONDS = 30 * DAY
 """How far the slider goes back, further where an earlier moment is shown."""
-SHORTEST_GAP_SECONDS = 900
 TICKS = 7
 
 
@@ -31,20 +31,23 @@ def bar(view: View, cluster: str | None = None) -> list[Part]:
     if view.at is None:
         return []
     shown = [one for one in view.clusters if cluster in (None, one.name)]
-    head = html.Div([_sentence(view, shown, cluster), _steps(view, shown)], className="ws-past-head")
-    return [html.Div([head, _slider(view, view.at), _lost()], className="ws-past", role="region", **_label(view.at))]
+    present = view.live.clusters()
+    ends = _span(view, present)
+    head = html.Div([_sentence(view, shown, present, cluster), _steps(view, shown, ends)], className="ws-past-head")
+    slider = _slider(view, view.at, present, ends)
+    return [html.Div([head, slider, _lost()], className="ws-past", role="region", **_label(view.at))]
 
 
 def _label(at: int) -> dict[str, str]:
     return {"aria-label": "Past moment", "data-at": str(at)}
 
 
-def _sentence(view: View, shown: Sequence[Cluster], cluster: str | None) -> html.Div:
+def _sentence(view: View, shown: Sequence[Cluster], present: Sequence[Cluster], cluster: str | None) -> html.Div:
     at = view.at or 0
     what: Part = strong(foreign(shown[0].title, 32)) if cluster and shown else "all clusters"
     known = [(one, then) for one in shown if (then := view.source.then(one)) is not None]
     exact = past.how_exact(known, at, view.zone)
-    left_out = [one.title for one in view.live.clusters() if view.cluster(one.name) is None and one.report]
+    left_out = [one.title for one in present if view.cluster(one.name) is None and one.report]
     if cluster is None and left_out and known:
         exact += f"; not known then: {', '.join(left_out)}"
     ago = html.Time(_ago(view), dateTime=iso(at), title=utc(at), **{"data-ws": "ago", "data-at": str(at)})
@@ -73,9 +76,9 @@ def _moment(at: int, view: View) -> html.Time:
 # Steps
 
 
-def _steps(view: View, shown: Sequence[Cluster]) -> html.Div:
+def _steps(view: View, shown: Sequence[Cluster], ends: tuple[int, int]) -> html.Div:
     at = view.at or 0
-    first, last = span(view)
+    first, last = ends
     before, after = view.live.ask(load_steps, tuple(one.id for one in shown), at)
     return html.Div(
         [
@@ -107,10 +110,10 @@ def _step(shown: Part, label: str, at: int | None, name: str = "hour") -> html.B
     )
 
 
-def span(view: View) -> tuple[int, int]:
+def _span(view: View, present: Sequence[Cluster]) -> tuple[int, int]:
     """The first moment of which anything is known, and the newest report's."""
     known = view.live.ask(load_first_known)["at"]
-    taken = [one.taken_at for one in view.live.clusters() if one.taken_at is not None]
+    taken = [one.taken_at for one in present if one.taken_at is not None]
     last = int(max(taken, default=view.real_now))
     return int(known.min()) if len(known) else last, last
 
@@ -118,8 +121,8 @@ def span(view: View) -> tuple[int, int]:
 # The slider
 
 
-def _slider(view: View, at: int) -> html.Div:
-    first, last = span(view)
+def _slider(view: View, at: int, present: Sequence[Cluster], ends: tuple[int, int]) -> html.Div:
+    first, last = ends
     since = max(first, min(last - RETAINED_SECONDS, at - DAY)) // HOUR * HOUR
     whole = max(1, last - since)
 
@@ -130,12 +133,13 @@ def _slider(view: View, at: int) -> html.Div:
     load = view.live.read(load_load, since, stamp=(hour, last // HOUR))
     share = load.set_index("hour")["share"].reindex(range(since, last + 1, HOUR))
     mask = spark_figure(share, last) if len(share) > 1 else None
-    shortest = max(SHORTEST_GAP_SECONDS, *(int(LATE_AFTER * one.period_seconds) for one in view.live.clusters()))
+    shortest = max(SHORTEST_GAP_SECONDS, *(int(LATE_AFTER * one.period_seconds) for one in present))
     gaps = view.live.read(load_gaps, since, shortest, stamp=hour)
+    titles = {one.id: one.title for one in present}
     return html.Div(
         [
             html.Div(className="ws-spark c0", style={"--m": f'url("{mask}")'} if mask else {"visibility": "hidden"}),
-            html.Div([_gap(row, place, view) for row in gaps.itertuples()], className="ws-past-gaps"),
+            html.Div([_gap(row, place, titles) for row in gaps.itertuples()], className="ws-past-gaps"),
             html.Div(
                 id=ids.PAST_SLIDER, **{"data-min": str(since), "data-max": str(last), "data-zone": str(view.zone)}
             ),
@@ -150,8 +154,7 @@ def _slider(view: View, at: int) -> html.Div:
     )
 
 
-def _gap(row: Any, place: Callable[[float], str], view: View) -> html.Span:
-    titles = {one.id: one.title for one in view.live.clusters()}
+def _gap(row: Any, place: Callable[[float], str], titles: Mapping[int | None, str]) -> html.Span:
     said = f"No report of {titles.get(row.cluster_id, 'a cluster')} from {utc(row.since)} to {utc(row.until)}"
     return html.Span(icon("x-lg"), title=said, style={"left": place((row.since + row.until) / 2)})
 
