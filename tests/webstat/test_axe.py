@@ -14,7 +14,6 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from agent.states import JobState
-from tests.browser import open_browser
 from tests.webstat.looking import Looker
 from tests.webstat.recorded import CLUSTERS, Recorded, record
 from tests.webstat.served import Server, served, settings_for
@@ -29,12 +28,6 @@ NARROW = 320
 """CSS pixels that are left of 1280 at a zoom of 400 % (WCAG 1.4.10)."""
 COLOURS = ("color-contrast", "link-in-text-block")
 """The rules whose answer depends on the theme."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

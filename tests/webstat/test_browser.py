@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from tests.browser import open_browser
 from tests.webstat.served import FakeCollector, Server, served, settings_for, wait_for
 from tests.webstat.stores import WORLD, Builder, Shape
 
@@ -23,12 +22,6 @@ pytestmark = pytest.mark.browser
 
 WIDE, PHONE = {"width": 1440, "height": 1000}, {"width": 360, "height": 740}
 ADDRESSES = ["/", "/health", "/nowhere", *(f"/cluster/{shape.name}" for shape in WORLD)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @dataclass

@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
-from tests.browser import open_browser
 from tests.webstat.looking import Looker
 from tests.webstat.recorded import Recorded, record
 from tests.webstat.served import FakeCollector, Server, served, settings_for, wait_for
@@ -30,12 +29,6 @@ pytestmark = pytest.mark.browser
 
 WIDE, PHONE = {"width": 1440, "height": 1000}, {"width": 360, "height": 740}
 ZONE = "America/Los_Angeles"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -17,19 +17,12 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from agent.states import JobState
-from tests.browser import open_browser
 from tests.webstat.looking import Looker
 from tests.webstat.recorded import Recorded, record
 from tests.webstat.served import FakeCollector, Server, served, settings_for, wait_for
 from tests.webstat.stores import HOSTILE, WORLD, Builder, Shape
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +34,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 def site(small: Recorded) -> Iterator[Server]:
     with served(small.settings()) as server:
         yield server
-
-
-@pytest.fixture
-def look(browser: Browser, site: Server) -> Iterator[Looker]:
-    looker = Looker(browser, site.url, 1440)
-    yield looker
-    assert looker.said == []
-    looker.close()
 
 
 @pytest.fixture

@@ -10,19 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import open_browser
 from tests.webstat.looking import Looker
 from tests.webstat.recorded import Recorded, record
 from tests.webstat.served import FakeCollector, Server, served
 from webstat.data.queries.past import load_polls
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +27,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 def site(small: Recorded) -> Iterator[Server]:
     with served(small.settings()) as server:
         yield server
-
-
-@pytest.fixture
-def look(browser: Browser, site: Server) -> Iterator[Looker]:
-    looker = Looker(browser, site.url, 1440)
-    yield looker
-    assert looker.said == []
-    looker.close()
 
 
 @pytest.fixture(scope="module")

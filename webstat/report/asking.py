@@ -10,8 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from collector.stretches import SHORTEST_GAP_SECONDS
 from webstat.data.explore import buckets
-from webstat.data.explore.answer import ENOUGH_KNOWN, SHORTEST_GAP, Answer, answer, known_share
+from webstat.data.explore.answer import ENOUGH_KNOWN, Answer, answer, known_share
 from webstat.data.explore.explorer import Asked
 from webstat.data.explore.question import Question
 from webstat.data.queries import past
@@ -56,7 +57,7 @@ class Asking:
         known = self._known(asked)
         if not known:
             raise NoReport(self._nothing(now))
-        self.whole = asked.until >= period.until - SHORTEST_GAP
+        self.whole = asked.until >= period.until - SHORTEST_GAP_SECONDS
         """Whether it is known to its end; else it is compared with as much of the period before."""
         if not self.whole:
             self._until = asked.until
