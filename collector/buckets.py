@@ -18,8 +18,8 @@ from collector.schema import (
     capacity_day,
     capacity_hour,
     dirty_hour,
+    every_span,
     job,
-    job_span,
     lived_in,
     node,
     node_span,
@@ -104,13 +104,11 @@ def _compute_usage(connection: Connection, cluster_id: int, hours: list[int], kn
     alive = lived_in(cluster_id, start, end)
     key = (job.c.user_id, func.coalesce(job.c.group_id, 0))
     spans = connection.execute(
-        select(
-            job_span.c.queue_id,
-            *key,
-            *[job_span.c[name] for name in ("state", "since", "until", "cores", "gpus")],
+        every_span(
+            lambda s: select(s.queue_id, *key, s.state, s.since, s.until, s.cores, s.gpus).where(
+                alive, s.since < end, s.until > start
+            )
         )
-        .join(job, job.c.id == job_span.c.job_id)
-        .where(alive, job_span.c.since < end, job_span.c.until > start)
     )
     times = connection.execute(
         select(

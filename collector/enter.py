@@ -14,8 +14,8 @@ from sqlalchemy import BindParameter, Connection, bindparam, delete, func, inser
 from collector.buckets import mark_dirty
 from collector.history import unpack
 from collector.ingest import Changes
-from collector.known import WHOLE_JOB, kept_since, load_arrays
-from collector.merge import Ended, Stored, corrected
+from collector.known import WHOLE_JOB, kept_since, load_arrays, spans_of_jobs
+from collector.merge import Ended, Stored, corrected, is_implied
 from collector.rollup import HOUR, hour_of
 from collector.rows import JOB_STATE_NUMBER, job_record, job_row, split_id, words_of
 from collector.schema import JOB_STATES, cluster, job, job_live, job_span
@@ -32,7 +32,7 @@ _BY_NUMBER = select(job.c.id, job.c.number, job.c.submitted_at, job.c.server_id)
     job.c.cluster_id == bindparam("cluster"), job.c.number.in_(_SOME)
 )
 _JOBS = WHOLE_JOB.where(job.c.id.in_(_SOME))
-_SPANS = select(job_span).where(job_span.c.job_id.in_(_SOME)).order_by(job_span.c.job_id, job_span.c.since)
+_SPANS = spans_of_jobs(job.c.id.in_(_SOME))
 
 Key = tuple[str, int]
 """(number, second of its submission): by which a job is the same."""
@@ -153,9 +153,17 @@ def load_stored(connection: Connection, ids: Sequence[int], texts: Mapping[int, 
 def _insert_jobs(connection: Connection, cluster_id: int, new: Sequence[Ended], words: Words) -> None:
     if not new:
         return
+    lives = [one.spans for one in new]
+    implied = [
+        is_implied(one.job, one.submitted_at, one.ended_at, spans) for one, spans in zip(new, lives, strict=True)
+    ]
     rows = [
-        {"cluster_id": cluster_id, **job_row(one.job, one.submitted_at, one.ended_at, False, words.id_of)}
-        for one in new
+        {
+            "cluster_id": cluster_id,
+            "implied": plain,
+            **job_row(one.job, one.submitted_at, one.ended_at, False, words.id_of),
+        }
+        for one, plain in zip(new, implied, strict=True)
     ]
     if connection.dialect.name == "sqlite":  # there is no other writer, and asking for each row's id takes longest
         first = (connection.execute(select(func.max(job.c.id))).scalar() or 0) + 1
@@ -166,7 +174,8 @@ def _insert_jobs(connection: Connection, cluster_id: int, new: Sequence[Ended], 
     else:
         result = connection.execute(insert(job).returning(job.c.id, sort_by_parameter_order=True), rows)
         ids = [int(number) for number in result.scalars()]
-    _insert_spans(connection, ((job_id, one.spans) for job_id, one in zip(ids, new, strict=True)), words)
+    told = [(job_id, spans) for job_id, spans, plain in zip(ids, lives, implied, strict=True) if not plain]
+    _insert_spans(connection, told, words)
 
 
 def _insert_spans(connection: Connection, spans: Iterable[tuple[int, Iterable[Span]]], words: Words) -> None:
@@ -190,20 +199,20 @@ def _insert_spans(connection: Connection, spans: Iterable[tuple[int, Iterable[Sp
 
 
 def _correct_jobs(connection: Connection, changed: Sequence[tuple[Stored, Stored]], words: Words) -> None:
-    update_by_id(
-        connection,
-        job,
-        [
-            {"row_id": after.id, **job_row(after.job, after.submitted_at, after.ended_at, False, words.id_of)}
-            for _, after in changed
-        ],
-    )
+    rows, told = [], []
+    for _, after in changed:
+        assert after.ended_at is not None
+        implied = is_implied(after.job, after.submitted_at, after.ended_at, after.spans)
+        row = job_row(after.job, after.submitted_at, after.ended_at, False, words.id_of)
+        rows.append({"row_id": after.id, "implied": implied, **row})
+        if not implied:
+            told.append((after.id, after.spans))
+    update_by_id(connection, job, rows)
     for some in _portions([before.id for before, _ in changed if before.ended_at is None]):
         connection.execute(delete(job_live).where(job_live.c.job_id.in_(some)))
-    turned = [after for before, after in changed if before.spans != after.spans]
-    for some in _portions([one.id for one in turned]):
+    for some in _portions([before.id for before, _ in changed]):
         connection.execute(delete(job_span).where(job_span.c.job_id.in_(some)))
-    _insert_spans(connection, ((one.id, one.spans) for one in turned), words)
+    _insert_spans(connection, told, words)
 
 
 def enter_arrays(connection: Connection, cluster_id: int, sizes: dict[str, int]) -> None:

@@ -6,8 +6,9 @@ Which changes a report makes is decided in ingest.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, func, select
 
 from agent.report import Report
 from collector.ingest import Changes, Known, KnownJob, KnownRecord, Named, RecordChanges
@@ -16,6 +17,7 @@ from collector.schema import (
     JOB_STATES,
     OPEN,
     cluster,
+    every_span,
     job,
     job_array,
     job_live,
@@ -103,10 +105,15 @@ def _load_spans(connection: Connection, jobs: Sequence[KnownJob], words: dict[in
     by_id = {one.id: one for one in jobs}
     ids = list(by_id)
     for start in range(0, len(ids), _LOOKUP):
-        some = job_span.c.job_id.in_(ids[start : start + _LOOKUP])
-        for row in connection.execute(select(job_span).where(some).order_by(job_span.c.job_id, job_span.c.since)):
+        spans = spans_of_jobs(job.c.id.in_(ids[start : start + _LOOKUP]))
+        for row in connection.execute(spans):
             span = Span(row.since, row.until, JOB_STATES[row.state], words[row.queue_id], row.cores, row.gpus)
             by_id[row.job_id].spans += (span,)
+
+
+def spans_of_jobs(which: ColumnElement[bool]) -> CompoundSelect[Any]:
+    """The columns of `job_span`, told or implied, of the jobs that `which` is true of; each job's in order."""
+    return every_span(lambda spans: select(*spans.columns()).where(which)).order_by("job_id", "since")
 
 
 def load_arrays(connection: Connection, cluster_id: int, numbers: Sequence[str]) -> dict[str, int]:

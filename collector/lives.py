@@ -48,12 +48,12 @@ JOBS, SPANS, SUMS = "jobs", "spans", "sums"
 JOB_ROW = (
     "id", "submitted_at", "eligible_at", "started_at", "ended_at", "user_id", "group_id", "account_id", "queue_id",
     "cores", "gpus", "walltime_seconds", "walltime_used_seconds", "cpu_used_seconds", "exit_status",
-    "ended_estimated",
+    "ended_estimated", "implied",
 )  # fmt: skip
 """Columns of `job` that job_columns() takes, beside `task`: whether it is an array's."""
 
 SPAN_ROW = ("job_id", "since", "until", "state", "queue_id", "cores", "gpus")
-"""Columns of `job_span`, of the same jobs in their order, each job's by time."""
+"""Columns of `job_span`, of those of these jobs that are told, each job's by time."""
 
 HOLDS = np.array([state in HOLDS_CORES for state in JOB_STATES])
 WAITS = np.array([state in IS_PENDING for state in JOB_STATES])
@@ -92,6 +92,11 @@ def pack_columns(jobs: Columns, spans: Columns, base: int, known_until: int = 0)
     places = _places(jobs, spans)
     odd = _irregular(jobs, spans, places)
     return _job_columns(jobs, odd, lives, base), _span_columns(spans, places, odd[places], base)
+
+
+def regular(jobs: Columns, spans: Columns) -> Numbers:
+    """Of each ended job of JOB_ROW, whether its times imply all its spans, those of SPAN_ROW."""
+    return ~_irregular(jobs, spans, _places(jobs, spans))
 
 
 def month_of(second: int) -> int:
@@ -137,7 +142,7 @@ def _irregular(jobs: Columns, spans: Columns, places: Numbers) -> Numbers:
     same &= spans["since"] == np.where(queued, submitted[places], begun[places])
     same &= spans["until"] == np.where(queued, begun[places], ended[places])
     odd[places[~same]] = True
-    return odd
+    return odd & ~(jobs["implied"] > 0)
 
 
 def _begun(jobs: Columns) -> Numbers:

@@ -84,6 +84,13 @@ def _plain(job: Job, submitted_at: int, ended_at: int) -> list[Span]:
     return spans
 
 
+def is_implied(job: Job, submitted_at: int, ended_at: int, spans: Sequence[Span]) -> bool:
+    """Whether a job's times tell its life, so that its spans need not be stored."""
+    if job.started_at is not None and job.started_at < submitted_at:
+        return False
+    return list(spans) == _plain(job, submitted_at, ended_at)
+
+
 def corrected(stored: Stored, ended: Ended) -> Stored:
     """The stored job with what the log says of it; equal to `stored` where that is nothing new."""
     if ended.job.started_at is None and not ended.runs and stored.job.started_at is not None:

@@ -7,26 +7,36 @@ as numbers: JOB_STATES and NODE_STATES below, whose order may only be appended t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     ColumnElement,
+    CompoundSelect,
     Float,
     ForeignKey,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     SmallInteger,
     String,
     Table,
     Text,
     UniqueConstraint,
     and_,
+    case,
     literal_column,
     or_,
     text,
+    true,
+    union_all,
 )
 
 from agent.states import JobState, NodeState
@@ -154,6 +164,14 @@ job = Table(
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger, comment="NULL while it lives"),
     Column("ended_estimated", Boolean, nullable=False, default=False, comment="the end lies between two polls"),
+    Column(
+        "implied",
+        Boolean,
+        nullable=False,
+        default=False,
+        server_default="0",
+        comment="it ended, and its times tell its spans: they are not in job_span",
+    ),
     Column("exit_status", Integer),
     Column("priority", Integer),
     Column("hold", Text),
@@ -213,7 +231,55 @@ job_span = Table(
     Column("gpus", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
-"""One row per state, queue or size a job was in; half-open [since, until), no overlaps within a job."""
+"""One row per state, queue or size a job was in; half-open [since, until), no overlaps within a job.
+
+Not of jobs whose spans are implied: most wait from submission to start, run until their end, and that is all.
+"""
+
+
+@dataclass(frozen=True)
+class SpansOf:
+    """A kind of spans, with the columns of `job_span` and of `job`: what is asked of one kind is asked of each.
+
+    `source` is what to select from, which has `job` too; `there` says which of its rows are spans of this kind.
+    """
+
+    source: FromClause
+    there: ColumnElement[bool]
+    job_id: ColumnElement[int]
+    since: ColumnElement[int]
+    until: ColumnElement[int]
+    state: ColumnElement[int]
+    queue_id: ColumnElement[int]
+    cores: ColumnElement[int]
+    gpus: ColumnElement[int]
+
+    def columns(self) -> list[ColumnElement[Any]]:
+        """Those of `job_span`, so named."""
+        return [getattr(self, column.name).label(column.name) for column in job_span.columns]
+
+
+def _implied(
+    state: JobState, since: ColumnElement[int], until: ColumnElement[int], does: ColumnElement[bool]
+) -> SpansOf:
+    number: ColumnElement[int] = literal_column(str(JOB_STATES.index(state)), SmallInteger)
+    c = job.c
+    there = and_(c.implied, does, until > since)
+    return SpansOf(job, there, c.id, since, until, number, c.queue_id, c.cores, c.gpus)
+
+
+_BEGUN: ColumnElement[int] = case((job.c.started_at < job.c.ended_at, job.c.started_at), else_=job.c.ended_at)
+"""When an ended job left the queue; that of one that never ran is its end."""
+
+TOLD = SpansOf(job.join(job_span, job_span.c.job_id == job.c.id), true(), **dict(job_span.columns.items()))
+WAITED = _implied(JobState.QUEUED, job.c.submitted_at, _BEGUN, true())
+RAN = _implied(JobState.RUNNING, _BEGUN, job.c.ended_at, job.c.started_at.is_not(None))
+
+
+def every_span(query: Callable[[SpansOf], Select[Any]]) -> CompoundSelect[Any]:
+    """The rows of `query` for told spans, implied waits and implied runs; it selects what it is given, no more."""
+    return union_all(*(query(spans).select_from(spans.source).where(spans.there) for spans in (TOLD, WAITED, RAN)))
+
 
 job_array = Table(
     "job_array",

@@ -16,8 +16,10 @@ from bench.years.machine import Machine
 from bench.years.make import MadeOtherwise, make
 from bench.years.write import Writer
 from collector.schema import JOB_STATES, OPEN
+from tests.collector.reports import EVERY_SPAN
 
 PLAN = plan_of(jobs=2000, clusters=2, years=0.1, seed=7, end=END)
+SPANS = f"({EVERY_SPAN})"
 HOLDING = ", ".join(str(number) for number, state in enumerate(JOB_STATES) if state in HOLDS_CORES)
 
 
@@ -46,7 +48,7 @@ def test_it_holds_what_was_asked_for(made: Path) -> None:
     ]
     ((waiting,),) = ask(made, "select count(*) from job where cluster_id = 1 and ended_at is null")
     assert waiting >= 20  # a tenth of its jobs come in the last hours; some run soon
-    states = {JOB_STATES[state] for (state,) in ask(made, "select distinct state from job_span")}
+    states = {JOB_STATES[state] for (state,) in ask(made, f"select distinct state from {SPANS}")}
     assert states >= {JobState.QUEUED, JobState.RUNNING, JobState.SUSPENDED}
     failed, deleted = ask(made, "select sum(exit_status != 0) * 1.0 / count(*), sum(started_at is null) from job")[0]
     assert 0.03 < failed < 0.15
@@ -57,19 +59,19 @@ def test_it_holds_what_was_asked_for(made: Path) -> None:
 
 def test_lives_are_possible(made: Path) -> None:
     assert ask(made, "select * from job where started_at < eligible_at or ended_at < started_at") == []
-    for table, owner in (("job_span", "job_id"), ("node_span", "node_id")):
+    for table, owner in ((SPANS, "job_id"), ("node_span", "node_id")):
         assert ask(made, f"select * from {table} where until <= since") == []
         overlaps = (
             f"select * from {table} a join {table} b using ({owner}) where a.since < b.since and b.since < a.until"
         )
         assert ask(made, overlaps) == []
-    parted = "select count(*) from job_span a where not exists (select 1 from job_span b where b.job_id = a.job_id and"
+    parted = f"select count(*) from {SPANS} a where not exists (select 1 from {SPANS} b where b.job_id = a.job_id and"
     ends = ask(made, f"{parted} b.since = a.until)")
-    assert ends == ask(made, "select count(distinct job_id) from job_span")
+    assert ends == ask(made, f"select count(distinct job_id) from {SPANS}")
 
 
 def test_sums_tell_what_the_spans_tell(made: Path) -> None:
-    used = f"select sum((min(until, {END}) - since) * cores) from job_span where state in ({HOLDING})"
+    used = f"select sum((min(until, {END}) - since) * cores) from {SPANS} where state in ({HOLDING})"
     for table in ("usage_hour", "usage_day"):
         assert ask(made, f"select sum(core_seconds) from {table}") == ask(made, used)
     assert ask(made, "select sum(jobs) from history_month") == ask(made, "select count(ended_at) from job")

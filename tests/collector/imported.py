@@ -17,6 +17,7 @@ from collector.logs import Found, LogReader, Unended
 from collector.rows import hosts_record
 from collector.settings import Settings
 from collector.store import Store
+from tests.collector.reports import EVERY_SPAN
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 OPENPBS_LOG = SAMPLES / "openpbs-23.06.06/accounting/20261123.gz"
@@ -28,14 +29,14 @@ JOB = """
 select number, server.text server, array_number, array_index, name, u.text user, g.text "group", a.text account,
        p.text project, q.text queue, state, native_state, cores, nodes, gpus, memory_bytes, walltime_seconds,
        walltime_used_seconds, cpu_used_seconds, memory_used_bytes, submitted_at, eligible_at, started_at, ended_at,
-       ended_estimated, exit_status, priority, hold, depends_on, comment, estimated_start_at, hosts
+       ended_estimated, implied, exit_status, priority, hold, depends_on, comment, estimated_start_at, hosts
 from job left join job_live on job_live.job_id = job.id left join word server on server.id = server_id
 left join word u on u.id = user_id left join word g on g.id = group_id left join word a on a.id = account_id
 left join word p on p.id = project_id left join word q on q.id = queue_id
 """
-SPAN = """
+SPAN = f"""
 select number, submitted_at, since, until, s.state, q.text queue, s.cores, s.gpus
-from job_span s join job on job.id = s.job_id left join word q on q.id = s.queue_id
+from ({EVERY_SPAN}) s join job on job.id = s.job_id left join word q on q.id = s.queue_id
 """
 USAGE = """
 select bucket, q.text queue, u.text user, g.text "group", core_seconds, gpu_seconds, waited_core_seconds, submitted,

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, select
 
 from agent.report import Job, Node, Queue, Report, Scheduler
 from agent.states import JobState, NodeState
-from collector.schema import JOB_STATES, job, job_span, word
+from collector.schema import JOB_STATES, every_span, job, word
 from collector.settings import Settings
 
 T0 = 1_795_392_000
@@ -62,13 +62,18 @@ def jobs_at(engine: Engine, moment: int) -> dict[str, JobState]:
     """Native id -> state of every job that lived at `moment`, from the spans."""
     with engine.connect() as connection:
         rows = connection.execute(
-            select(job.c.number, word.c.text.label("server"), job_span.c.state)
-            .join(job, job.c.id == job_span.c.job_id)
-            .join(word, word.c.id == job.c.server_id)
-            .where(job_span.c.since <= moment, job_span.c.until > moment)
+            every_span(
+                lambda s: select(
+                    job.c.number, select(word.c.text).where(word.c.id == job.c.server_id).scalar_subquery(), s.state
+                ).where(s.since <= moment, s.until > moment)
+            )
         ).all()
-    assert len({row.number for row in rows}) == len(rows), "a job in two states at once"
-    return {f"{row.number}.{row.server}": JOB_STATES[row.state] for row in rows}
+    assert len({number for number, _, _ in rows}) == len(rows), "a job in two states at once"
+    return {f"{number}.{server}": JOB_STATES[state] for number, server, state in rows}
+
+
+EVERY_SPAN = str(every_span(lambda s: select(*s.columns())).compile(compile_kwargs={"literal_binds": True}))
+"""The rows of `job_span`, implied ones too, as SQL."""
 
 
 def table_rows(engine: Engine, table: Any) -> list[dict[str, Any]]:

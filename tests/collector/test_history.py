@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import select, text, true
 
 from agent.states import HOLDS_CORES, IS_PENDING, JobState
 from collector import schema
 from collector.columns import Numbers, from_bytes, kind_of, to_bytes
 from collector.history import pack, unpacked_months
-from collector.known import known_until
+from collector.known import known_until, spans_of_jobs
 from collector.lives import (
     COMPLETED,
     ESTIMATED,
@@ -161,8 +161,9 @@ def jobs_of(columns: Columns, spans: Columns, month: int) -> list[dict[str, Any]
 def expected_jobs(store: Store, cluster_id: int, since: int, until: int) -> list[dict[str, Any]]:
     """The same from the tables."""
     spans = defaultdict(list)
-    for row in table_rows(store.engine, schema.job_span):
-        spans[row["job_id"]].append(tuple(row[name] for name in SPAN_ROW[1:]))
+    with store.engine.connect() as connection:
+        for job_id, *span in connection.execute(spans_of_jobs(true())):
+            spans[job_id].append(tuple(span))
     jobs = []
     for row in table_rows(store.engine, schema.job):
         if row["cluster_id"] != cluster_id or not since <= (row["ended_at"] or 0) < until:
@@ -277,7 +278,7 @@ def test_what_somebody_mistyped_does_not_keep_a_month_from_being_packed(
 def test_a_start_after_the_end_is_taken_for_the_end() -> None:
     """Of an end that was estimated, where the scheduler's clock is ahead."""
     month = month_of(T0)
-    job = (1, T0, None, T0 + 40 * DAY, T0 + 60, 1, None, None, 2, 4, 0, None, None, None, None, True, False)
+    job = (1, T0, None, T0 + 40 * DAY, T0 + 60, 1, None, None, 2, 4, 0, None, None, None, None, True, False, False)
     span = (1, T0, T0 + 60, JOB_STATES.index(JobState.QUEUED), 2, 4, 0)
     jobs, spans = pack_columns(by_column((*JOB_ROW, "task"), [job]), by_column(SPAN_ROW, [span]), month)
     assert [int(jobs[name][0]) for name in ("ran", "queued", "wait", "flags")] == [0, 60, 60, ESTIMATED]
@@ -302,7 +303,7 @@ def random_month(chance: random.Random, month: int, number: int) -> tuple[list[t
         eligible = chance.choice([None, submitted, chance.randint(submitted, ended)])
         used = [None if chance.random() < 0.3 else chance.randrange(10**6) for _ in range(3)]
         who = (chance.choice([1, 2]), chance.choice([None, 3]), None, queue)
-        ending = (chance.choice([None, 0, 1, 271]), chance.random() < 0.1, chance.random() < 0.3)
+        ending = (chance.choice([None, 0, 1, 271]), chance.random() < 0.1, False, chance.random() < 0.3)
         jobs.append((job_id, submitted, eligible, started, ended, *who, cores, gpus, *used, *ending))
         edges = sorted({submitted, ended, *([] if started is None else [started])})
         kinds: list[JobState] = []

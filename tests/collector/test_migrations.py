@@ -11,12 +11,13 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import text, true
 
 from agent.report import Array, Queue, Report
 from agent.states import JobState
 from collector.database import _config, migrate, open_engine
-from collector.schema import job, job_array, job_span, metadata, queue, queue_span
+from collector.known import spans_of_jobs
+from collector.schema import job, job_array, metadata, queue, queue_span
 from collector.store import PollTimes, Store
 from tests.collector.reports import T0, a_job, a_report, jobs_at, reading, table_rows
 
@@ -69,9 +70,16 @@ def test_every_row_is_kept(url: str) -> None:
     engine = open_engine(url)
     assert migrate(engine) == ("0001", "0003")
     assert migrate(engine) == ("0003", "0003")
+    with engine.connect() as connection:
+        spans = [dict(row) for row in connection.execute(spans_of_jobs(true())).mappings()]
     engine.dispose()
     after = contents(url)
     new = {"cluster": {"reservations": None, "kept_since": None}, "queue": {"limits": None}}
+    implied = [row.pop("implied") for row in after["job"]]
+    assert spans == before.pop("job_span"), "told or implied"
+    told = after.pop("job_span")
+    assert 0 < sum(implied) < len(implied)
+    assert 0 < len(told) < len(spans)
     for name, rows in before.items():
         if name != "alembic_version":
             assert after.pop(name) == [{**row, **new.get(name, {})} for row in rows], name
@@ -115,7 +123,8 @@ def test_it_goes_on_where_it_was(url: str) -> None:
     assert jobs_at(engine, LAST + 60) == {"900[1].pbs01": JobState.RUNNING}
     (row,) = (row for row in table_rows(engine, job) if row["number"] == "900[1]")
     assert row["id"] == 3, "the row that was there"
-    assert len([one for one in table_rows(engine, job_span) if one["job_id"] == 3]) == 2
+    with engine.connect() as connection:
+        assert len(connection.execute(spans_of_jobs(job.c.id == 3)).all()) == 2
     assert table_rows(engine, job_array) == [{"cluster_id": 1, "number": "900[]", "total": 40}]
     limits = {row["name"]: row["limits"] for row in table_rows(engine, queue)}
     assert limits == {"short": '{"resources_max.walltime": "01:00:00"}', "long": None}

@@ -124,6 +124,15 @@ def upgrade() -> None:
             )
         )
     with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "implied",
+                sa.Boolean(),
+                server_default="0",
+                nullable=False,
+                comment="it ended, and its times tell its spans: they are not in job_span",
+            )
+        )
         batch_op.drop_index("job_by_end")
         batch_op.create_index("job_by_end", ["cluster_id", "ended_at", "submitted_at"], unique=False)
         batch_op.create_index(
@@ -136,6 +145,7 @@ def upgrade() -> None:
 
     # ### end Alembic commands ###
     _note_what_polls_told()
+    _imply_spans()
 
 
 def _note_what_polls_told() -> None:
@@ -154,3 +164,25 @@ def _note_what_polls_told() -> None:
                 sa.text("INSERT INTO known_span (cluster_id, since, until, polled) VALUES (:id, :since, :until, :yes)"),
                 {"id": cluster_id, "since": since, "until": until, "yes": True},
             )
+
+
+def _imply_spans() -> None:
+    """Of ended jobs that waited, ran and did nothing else, the spans go."""
+    connection = op.get_bind()
+    begun = "CASE WHEN job.started_at < job.ended_at THEN job.started_at ELSE job.ended_at END"
+    waited = f"(s.state = 0 AND s.since = job.submitted_at AND s.until = {begun})"
+    ran = f"(s.state = 4 AND job.started_at IS NOT NULL AND s.since = {begun} AND s.until = job.ended_at)"
+    same = "s.queue_id = job.queue_id AND s.cores = job.cores AND s.gpus = job.gpus"
+    has = f"CASE WHEN {begun} > job.submitted_at THEN 1 ELSE 0 END"
+    has += f" + CASE WHEN job.started_at IS NOT NULL AND job.ended_at > {begun} THEN 1 ELSE 0 END"
+    connection.execute(
+        sa.text(
+            f"UPDATE job SET implied = :yes WHERE ended_at IS NOT NULL"
+            f" AND (SELECT count(*) FROM job_span s WHERE s.job_id = job.id) = {has}"
+            f" AND NOT EXISTS (SELECT 1 FROM job_span s WHERE s.job_id = job.id AND NOT ({same} AND ({waited} OR {ran})))"
+        ),
+        {"yes": True},
+    )
+    connection.execute(
+        sa.text("DELETE FROM job_span WHERE job_id IN (SELECT id FROM job WHERE implied = :yes)"), {"yes": True}
+    )

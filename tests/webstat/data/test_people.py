@@ -15,6 +15,7 @@ from collector.settings import ClusterSettings, Settings, StoreSettings
 from collector.store import PollTimes, Store
 from demo.past import reports
 from demo.state import prepare
+from tests.collector.reports import EVERY_SPAN
 from tests.webstat.data.test_frames import totals
 from tests.webstat.recorded import record
 from tests.webstat.stores import Builder, Shape
@@ -77,7 +78,9 @@ WHO = """u.text as user, g.text as "group", q.text as queue, c.name as cluster, 
 JOINED = """
     join cluster c on c.id = j.cluster_id join word u on u.id = j.user_id left join word g on g.id = j.group_id"""
 JOBS = f"select j.*, {WHO} from job j {JOINED} join word q on q.id = j.queue_id"
-SPANS = f"select s.*, {WHO} from job_span s join job j on j.id = s.job_id {JOINED} join word q on q.id = s.queue_id"
+SPANS = (
+    f"select s.*, {WHO} from ({EVERY_SPAN}) s join job j on j.id = s.job_id {JOINED} join word q on q.id = s.queue_id"
+)
 
 
 @pytest.fixture(scope="module", params=["recorded", "simulated"])

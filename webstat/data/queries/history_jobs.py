@@ -180,17 +180,17 @@ def _outcome() -> ColumnElement[int]:
 
 
 def _did(cluster_id: int, since: int, until: int, event: str, filters: Filters) -> ColumnElement[bool]:
-    j, s = schema.job.c, schema.job_span.c
+    j = schema.job.c
     lived = schema.lived_in(cluster_id, since, until)
     queues = filters.get("queue")
     last = true() if queues is None else j.queue_id.in_(queues)
     if event in ("lived", "ran"):
-        there = [s.job_id == j.id, s.since < until, s.until > since]
-        if event == "ran":
-            there.append(s.state.in_(_HOLDING))
-        if queues is not None:
-            there.append(s.queue_id.in_(queues))
-        within = select(1).where(*there).exists()
+        kinds = (schema.RAN,) if event == "ran" else (schema.RAN, schema.WAITED)
+        told = [*_within(schema.TOLD, since, until, queues), *([_told_running()] if event == "ran" else [])]
+        within = or_(
+            select(1).where(schema.TOLD.job_id == j.id, *told).exists(),
+            *(and_(kind.there, *_within(kind, since, until, queues)) for kind in kinds),
+        )
         if event == "ran":
             return and_(lived, within)
         return lived if queues is None else and_(lived, or_(last, within))
@@ -226,10 +226,25 @@ def _between(column: ColumnElement[Any], limits: tuple[int, ...], key: int) -> C
 
 
 def _core_seconds(since: int, until: int, queues: Collection[int] | None) -> ColumnElement[Any]:
-    s = schema.job_span.c
-    first = case((s.since > since, s.since), else_=since)
-    last = case((s.until < until, s.until), else_=until)
-    where = [s.job_id == schema.job.c.id, s.state.in_(_HOLDING), s.since < until, s.until > since]
-    if queues is not None:
-        where.append(s.queue_id.in_(queues))
-    return select(func.coalesce(func.sum((last - first) * s.cores), 0)).where(*where).scalar_subquery()
+    """Of a job, told and implied, within [since, until)."""
+
+    def seconds(s: schema.SpansOf) -> ColumnElement[Any]:
+        first = case((s.since > since, s.since), else_=since)
+        last = case((s.until < until, s.until), else_=until)
+        return (last - first) * s.cores
+
+    told = [schema.TOLD.job_id == schema.job.c.id, _told_running(), *_within(schema.TOLD, since, until, queues)]
+    implied = and_(schema.RAN.there, *_within(schema.RAN, since, until, queues))
+    return case(
+        (implied, seconds(schema.RAN)),
+        else_=select(func.coalesce(func.sum(seconds(schema.TOLD)), 0)).where(*told).scalar_subquery(),
+    )
+
+
+def _within(s: schema.SpansOf, since: int, until: int, queues: Collection[int] | None) -> list[ColumnElement[bool]]:
+    """Which spans touch [since, until), in one of the queues."""
+    return [s.since < until, s.until > since, *([] if queues is None else [s.queue_id.in_(queues)])]
+
+
+def _told_running() -> ColumnElement[bool]:
+    return schema.TOLD.state.in_(_HOLDING)

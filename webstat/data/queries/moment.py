@@ -67,6 +67,7 @@ _store = MetaData()
 _stored = {table.name: table.to_metadata(_store, schema="store") for table in schema.metadata.sorted_tables}
 _kept = {table.name: _in_memory(table) for table in (schema.cluster, schema.node, schema.queue, schema.poll)}
 _living = _in_memory(schema.job, "living")
+_lived = _in_memory(schema.job_span, "lived")
 _then = Table(
     "then",
     MetaData(),
@@ -131,7 +132,7 @@ def _connect(name: str, path: str, statements: Sequence[str] = ()) -> sqlite3.Co
 
 
 def _fill(connection: Connection, then: Sequence[Then]) -> None:
-    for table in (_then, _living, *_kept.values()):
+    for table in (_then, _living, _lived, *_kept.values()):
         table.create(connection)
     if not then:
         return
@@ -175,15 +176,35 @@ def _fill_jobs(connection: Connection, then: Then) -> None:
     What each had used by then is not kept, but for its time; nor what held it, or what it waited for: the store has the
     last of these, which may have come later.
     """
-    j, s = schema.job.c, schema.job_span.c
-    as_of = literal(then.as_of)
+    here = schema.lived_in(then.cluster_id, then.as_of, then.as_of + 1)
+    living = schema.every_span(
+        lambda s: select(*_job_then(s, then.as_of)).where(here, s.since <= then.as_of, s.until > then.as_of)
+    )
+    lived = schema.every_span(
+        lambda s: (
+            select(*_span_then(s, then.as_of))
+            .where(here, s.since <= then.as_of)
+            .where(schema.job.c.id.in_(select(_living.c.id).where(_living.c.cluster_id == then.cluster_id)))
+        )
+    )
+    for table, rows in ((_living, living), (_lived, lived)):
+        connection.execute(
+            insert(table).from_select([column.name for column in table.columns], rows),
+            execution_options={"schema_translate_map": {None: "store"}},
+        )
+
+
+def _job_then(s: schema.SpansOf, at: int) -> list[ColumnElement[Any]]:
+    """The columns of a job that was in this stretch at `at`."""
+    j, as_of = schema.job.c, literal(at)
     holds, on_nodes = s.state.in_(_HOLDING), s.state.in_(_ON_NODES)
     # Of a job that was started again later the last start is told; of the run that went on then, its span.
     started = case((j.started_at <= as_of, j.started_at), (holds, s.since), else_=null())
     lost = ("cpu_used_seconds", "memory_used_bytes", "ended_at", "exit_status", "hold", "depends_on")
-    then_: dict[str, ColumnElement[Any]] = {
+    then: dict[str, ColumnElement[Any]] = {
         **{name: null() for name in lost},
         "ended_estimated": literal(False),
+        "implied": literal(False),
         "state": s.state,
         "native_state": literal(""),
         "queue_id": s.queue_id,
@@ -194,15 +215,15 @@ def _fill_jobs(connection: Connection, then: Then) -> None:
         "eligible_at": case((j.eligible_at <= as_of, j.eligible_at), else_=null()),
         "hosts": case((on_nodes & (j.started_at <= as_of), j.hosts), else_=null()),
     }
-    living = (
-        select(*(then_.get(column.name, column).label(column.name) for column in schema.job.columns))
-        .join(schema.job_span, s.job_id == j.id)
-        .where(schema.lived_in(then.cluster_id, then.as_of, then.as_of + 1), s.since <= as_of, s.until > as_of)
-    )
-    connection.execute(
-        insert(_living).from_select([column.name for column in schema.job.columns], living),
-        execution_options={"schema_translate_map": {None: "store"}},
-    )
+    return [then.get(column.name, column).label(column.name) for column in schema.job.columns]
+
+
+def _span_then(s: schema.SpansOf, at: int) -> list[ColumnElement[Any]]:
+    """A stretch that had begun by `at`; one that went on is open."""
+    return [
+        case((s.until > at, OPEN), else_=s.until).label("until") if column.name == "until" else column
+        for column in s.columns()
+    ]
 
 
 @dataclass
@@ -300,13 +321,19 @@ def _sql(query: Any) -> str:
 def _cut_off(at: int) -> dict[str, Any]:
     j, t = _stored["job"].c, _then.c
     ended = select(_stored["job"]).join(_then, t.cluster_id == j.cluster_id).where(j.ended_at <= t.as_of)
+    told = (
+        select(_stored["job_span"])
+        .join(_stored["job"], j.id == _stored["job_span"].c.job_id)
+        .join(_then, t.cluster_id == j.cluster_id)
+        .where(j.ended_at <= t.as_of)
+    )
     p = _stored["poll"].c
     polled = select(_stored["poll"]).where(p.at <= at, func.coalesce(p.taken_at, p.at) < at + 1)
     said = select(_living.c.id.label("job_id"), literal(NOT_KEPT).label("comment"), null().label("estimated_start_at"))
     return {
         "job": union_all(select(_living), ended),
         "job_live": said.where(_living.c.state.in_(_PENDING)),
-        "job_span": _spans("job_span", "job"),
+        "job_span": union_all(select(_lived), told),
         "node_span": _spans("node_span", "node"),
         "queue_span": _spans("queue_span", "queue"),
         "poll": union_all(polled, select(_kept["poll"])),

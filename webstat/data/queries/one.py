@@ -73,8 +73,9 @@ def _words(connection: Connection, wanted: Iterable[int]) -> dict[int, str]:
 
 def load_job_spans(engine: Engine, row: int) -> pd.DataFrame:
     """The states of a job in order: since int64, until int64 (OPEN while it goes on), state str, cores int64."""
-    s = schema.job_span.c
-    query = select(s.since, s.until, s.state, s.cores).where(s.job_id == row).order_by(s.since)
+    query = schema.every_span(
+        lambda s: select(s.since.label("since"), s.until, s.state, s.cores).where(schema.job.c.id == row)
+    ).order_by("since")
     frame = read_frame(engine, query, {"since": "int64", "until": "int64", "state": "int64", "cores": "int64"})
     return with_words(frame, JOB_STATES)
 

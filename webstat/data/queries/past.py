@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
-from sqlalchemy import Engine, case, func, or_, select
+from sqlalchemy import Engine, Select, case, func, or_, select
 
 from agent.states import HOLDS_CORES
 from collector import schema
@@ -20,21 +22,25 @@ def load_core_spans(engine: Engine, cluster_id: int, since: int, until: int, by:
     `by` is user, group or queue. holder str (`–` for no group), since int64, until int64 (may lie after `until`,
     OPEN while it goes on), cores int64.
     """
-    j, s, w = schema.job.c, schema.job_span.c, schema.word.c
-    holder = {"user": j.user_id, "group": j.group_id, "queue": s.queue_id}[by]
-    query = (
-        select(func.coalesce(w.text, NO_GROUP), s.since, s.until, func.sum(s.cores))
-        .select_from(schema.job)
-        .join(schema.job_span, s.job_id == j.id)
-        .outerjoin(schema.word, w.id == holder)
-        .where(
+    j, w = schema.job.c, schema.word.c
+
+    def holding(s: schema.SpansOf) -> Select[Any]:
+        holder = {"user": j.user_id, "group": j.group_id, "queue": s.queue_id}[by]
+        return select(
+            holder.label("holder"), s.since.label("since"), s.until.label("until"), s.cores.label("cores")
+        ).where(
             j.cluster_id == cluster_id,
             or_(j.ended_at.is_(None), j.ended_at >= since),
             s.state.in_(_HOLDING),
             s.until > since,
             s.since < until,
         )
-        .group_by(w.text, s.since, s.until)
+
+    held = schema.every_span(holding).subquery()
+    query = (
+        select(func.coalesce(w.text, NO_GROUP), held.c.since, held.c.until, func.sum(held.c.cores))
+        .outerjoin_from(held, schema.word, w.id == held.c.holder)
+        .group_by(w.text, held.c.since, held.c.until)
     )
     return read_frame(engine, query, {"holder": "str", "since": "int64", "until": "int64", "cores": "int64"})
 
