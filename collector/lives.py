@@ -208,11 +208,19 @@ def spread(
     if not touches.all():
         rows, since, until = rows[touches], since[touches], until[touches]
         weights = None if weights is None else weights[touches]
-    first = np.searchsorted(edges, since, side="right") - 1
-    last = np.searchsorted(edges, until, side="left") - 1
+    first, last = bucket_of(edges, since), bucket_of(edges, until - 1)
+    length = size * buckets
+    # Most begin and end in the same bucket.
+    one = first == last
+    seconds = until[one] - since[one]
+    if weights is not None:
+        seconds = seconds * weights[one]
+    within = np.bincount(rows[one] * buckets + first[one], weights=seconds, minlength=length)
+    more = np.flatnonzero(~one)
+    rows, since, until, first, last = rows[more], since[more], until[more], first[more], last[more]
+    weights = None if weights is None else weights[more]
     factor = 1.0 if weights is None else weights
     place = rows * buckets
-    length = size * buckets
     # As if each filled all buckets from its first to its last, less what it does not fill of these two.
     whole = np.bincount(rows * (buckets + 1) + first, weights=weights, minlength=size * (buckets + 1))
     whole -= np.bincount(rows * (buckets + 1) + last + 1, weights=weights, minlength=size * (buckets + 1))
@@ -223,14 +231,23 @@ def spread(
     filled -= np.bincount(place + last, weights=(edges[last + 1] - until) * factor, minlength=length).reshape(
         size, buckets
     )
-    return filled
+    return filled + within.reshape(size, buckets)
+
+
+def bucket_of(edges: Numbers, at: Numbers) -> Numbers:
+    """The number of the bucket that each second is in; all are within the edges."""
+    steps = np.diff(edges)
+    if len(steps) > 1 and (steps[:-1] == steps[0]).all() and steps[-1] <= steps[0]:
+        return ((at - edges[0]) // int(steps[0])).astype(np.int64, copy=False)  # many times faster
+    found: Numbers = np.searchsorted(edges, at, side="right") - 1
+    return found
 
 
 def counts(rows: Numbers, at: Numbers, values: Mapping[str, Numbers | None], edges: Numbers, size: int) -> Columns:
     """Count moments by bucket, as spread(): for each name its values added up, or the moments where it has none."""
     buckets = len(edges) - 1
     inside = np.flatnonzero((at >= edges[0]) & (at < edges[-1]))
-    place = rows[inside] * buckets + np.searchsorted(edges, at[inside], side="right") - 1
+    place = rows[inside] * buckets + bucket_of(edges, at[inside])
     counted = {}
     for name, numbers in values.items():
         weights = None if numbers is None else numbers[inside]

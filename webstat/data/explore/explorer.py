@@ -15,7 +15,7 @@ import pandas as pd
 from sqlalchemy import Row
 
 from collector.columns import Numbers
-from collector.lives import SUMS, Columns, spread
+from collector.lives import SUMS, Columns, bucket_of, spread
 from collector.sums import PAIR
 from webstat.cache import Weighed
 from webstat.data.explore import buckets, quantiles
@@ -154,7 +154,7 @@ class Counter:
             some, at, values = quantiles.values(self.lives.jobs, what, self.asked.keys)
             inside = np.flatnonzero((at >= since) & (at < until))
             rows = cut.of_jobs(self.lives.jobs)[some[inside]] * shape[1]
-            rows += np.searchsorted(edges, at[inside], side="right") - 1
+            rows += bucket_of(edges, at[inside])
             found, counts = quantiles.exact(rows, values[inside], shape[0] * shape[1], shares)
             found /= quantiles.SCALES[what]
         elif self.asked.keys:

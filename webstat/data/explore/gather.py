@@ -208,20 +208,23 @@ class Gatherer:
                 else:
                     columns[part[:2]][name] = kept
         if missing:
-            packed = self._ask(history.load_packed, missing, kind, unread)
-            new = [(key, data) for key, data in packed.items() if key[1] not in columns[key[0][:2]]]
+            known = {part: frozenset(columns[part[:2]]) for part in missing}
+
+            def read(some: Sequence[history.Part]) -> list[tuple[history.Part, str, Numbers]]:
+                packed = self._ask(history.load_packed, some, kind, unread) if some else {}
+                return [
+                    (part, name, from_bytes(name, data))
+                    for (part, name), data in packed.items()
+                    if name not in known[part]
+                ]
+
             # In a few portions: a task for each column would cost as much as its decoding.
-            for portion in self._workers.map(_decoded, [new[::2], new[1::2]]):
-                for (part, name), numbers in portion:
+            ordered = sorted(missing)
+            for portion in self._workers.map(read, [ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]]):
+                for part, name, numbers in portion:
                     columns[part[:2]][name] = numbers
                     self._decoded.put((part, until[part[:2]], kind, name), numbers, numbers.nbytes)
         return {key: found for key, found in columns.items() if len(found) == len(names)}
-
-
-def _decoded(
-    packed: Sequence[tuple[tuple[history.Part, str], bytes]],
-) -> list[tuple[tuple[history.Part, str], Numbers]]:
-    return [(key, from_bytes(key[1], data)) for key, data in packed]
 
 
 def _touches(row: Row[Any], since: int, until: int) -> bool:
