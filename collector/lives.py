@@ -238,8 +238,9 @@ def bucket_of(edges: Numbers, at: Numbers) -> Numbers:
     """The number of the bucket that each second is in; all are within the edges."""
     steps = np.diff(edges)
     if len(steps) > 1 and (steps[:-1] == steps[0]).all() and steps[-1] <= steps[0]:
-        return ((at - edges[0]) // int(steps[0])).astype(np.int64, copy=False)  # many times faster
-    found: Numbers = np.searchsorted(edges, at, side="right") - 1
+        found: Numbers = ((at - edges[0]) // int(steps[0])).astype(np.int64, copy=False)  # many times faster
+    else:
+        found = np.searchsorted(edges, at, side="right") - 1
     return found
 
 

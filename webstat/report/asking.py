@@ -10,6 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import pandas as pd
+
 from collector.stretches import SHORTEST_GAP_SECONDS
 from webstat.data.explore import buckets
 from webstat.data.explore.answer import ENOUGH_KNOWN, Answer, answer, known_share
@@ -71,7 +73,7 @@ class Asking:
     def clusters(self) -> tuple[Cluster, ...]:
         """Those of which anything is known in the period."""
         asked = self.asked()
-        told = set(self.source.explorer.stretches(asked, asked.since, asked.until)["cluster_id"])
+        told = set(self._stretches(asked)["cluster_id"])
         return tuple(cluster for cluster in asked.clusters if cluster.id in told)
 
     def asked(self, by: str | None = None, metric: str = "core-hours", before: bool = False) -> Asked:
@@ -101,8 +103,11 @@ class Asking:
         edges = buckets.edges(since, min(until, max(last, since + 1)), self.period.step, self.period.zone)
         return replace(asked, exact=True, edges=edges)
 
+    def _stretches(self, asked: Asked) -> pd.DataFrame:
+        return self.source.explorer.stretches(asked, asked.since, asked.until)
+
     def _known(self, asked: Asked) -> float:
-        return float(known_share(self.source.explorer, asked, asked.edges[[0, -1]])[0])
+        return float(known_share(self._stretches(asked), asked, asked.edges[[0, -1]])[0])
 
     def _nothing(self, now: float) -> str:
         where = f"cluster {self.subject.name}" if self.subject.kind == "cluster" else "store"

@@ -194,7 +194,7 @@ def _meta_of_answer(found: Answer) -> dict[str, Any]:
 
 def meta_of(look: Look, asked: Asked) -> dict[str, Any]:
     """What a table rests on, how exact it is, and until when it is known."""
-    return _meta(asked, gaps(look.source.explorer, asked))
+    return _meta(asked, gaps(look.source.explorer.stretches(asked, asked.since, asked.until), asked))
 
 
 def _meta(asked: Asked, open_gaps: tuple[Any, ...]) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
     former = _edges_before(asked) if question.compare else edges[:1]
     all_edges, first = np.concatenate([former[:-1], edges]), len(former) - 1
     measured = counter.measured(cut, all_edges, names)
-    known = known_share(explorer, asked, all_edges)
+    stretches = explorer.stretches(asked, int(all_edges[0]), int(all_edges[-1]))
+    known = known_share(stretches, asked, all_edges)
     usable = explorer.capacity(asked, all_edges)["usable"].to_numpy()
     halves = [slice(0, first), slice(first, None)] if question.compare else [slice(None)]
     totals = {name: _summed(numbers, halves) for name, numbers in measured.items()}
@@ -130,7 +131,7 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
         overall[-1],
         overall[0] if compared else None,
         None if lines is None else np.where(known > 0, lines, np.nan)[:, first:],
-        gaps(explorer, asked),
+        gaps(stretches, asked),
         known[first:],
         before,
     )
@@ -208,24 +209,26 @@ def _overall(
     return [{name: float(numbers[place]) for name, numbers in columns.items()} for place in range(len(wide) - 1)]
 
 
-def known_share(explorer: Explorer, asked: Asked, edges: Numbers) -> Numbers:
-    """How much of each bucket is known, over the clusters."""
-    frame = explorer.stretches(asked, int(edges[0]), int(edges[-1]))
-    rows = np.zeros(len(frame), dtype=np.int64)
-    seconds = spread(rows, frame["since"].to_numpy(), frame["until"].to_numpy(), None, edges, 1)[0]
+def known_share(stretches: pd.DataFrame, asked: Asked, edges: Numbers) -> Numbers:
+    """How much of each bucket is known, over the clusters; `stretches` are the explorer's of that time."""
+    rows = np.zeros(len(stretches), dtype=np.int64)
+    seconds = spread(rows, stretches["since"].to_numpy(), stretches["until"].to_numpy(), None, edges, 1)[0]
     return seconds / np.diff(edges) / max(1, len(asked.known))
 
 
-def gaps(explorer: Explorer, asked: Asked) -> tuple[Gap, ...]:
-    """The stretches of the range of which jobs are not known, cluster by cluster."""
-    frame = explorer.stretches(asked, asked.since, asked.until)
+def gaps(stretches: pd.DataFrame, asked: Asked) -> tuple[Gap, ...]:
+    """The stretches of the range of which jobs are not known, cluster by cluster; `stretches` are the explorer's of it, or more."""
+    known: dict[int, list[tuple[int, int]]] = {one.id: [] for one in asked.known}
+    columns = (stretches[name].tolist() for name in ("cluster_id", "since", "until"))
+    for cluster_id, since, until in zip(*columns, strict=True):
+        if until > asked.since:
+            known[cluster_id].append((max(since, asked.since), until))
     found = []
     for cluster in asked.clusters:
-        mine = frame[frame["cluster_id"] == cluster.id]
-        known = list(mine[["since", "until"]].itertuples(index=False, name=None))
+        mine = known.get(cluster.id or 0, [])
         found += [
             Gap(cluster.title, int(start), int(end))
-            for start, end in usage.gaps(known, asked.since, asked.until, SHORTEST_GAP_SECONDS)
+            for start, end in usage.gaps(mine, asked.since, asked.until, SHORTEST_GAP_SECONDS)
             if end - start >= SHORTEST_GAP_SECONDS
         ]
     return tuple(found)

@@ -124,6 +124,7 @@ class Counter:
     asked: Asked
     lives: Lives | None
     _sums: dict[tuple[str, ...], Columns] = field(default_factory=dict)
+    _values: dict[str, tuple[Numbers, Numbers, Numbers]] = field(default_factory=dict)
 
     def cut(self, by: str | None, since: int, until: int, names: Collection[str]) -> Cut:
         """The cut by all keys that occur in [since, until)."""
@@ -151,7 +152,9 @@ class Counter:
         shape = (cut.size, len(edges) - 1)
         since, until = int(edges[0]), int(edges[-1])
         if self.lives is not None:
-            some, at, values = quantiles.values(self.lives.jobs, what, self.asked.keys)
+            if what not in self._values:
+                self._values[what] = quantiles.values(self.lives.jobs, what, self.asked.keys)
+            some, at, values = self._values[what]
             inside = np.flatnonzero((at >= since) & (at < until))
             rows = cut.of_jobs(self.lives.jobs)[some[inside]] * shape[1]
             rows += bucket_of(edges, at[inside])

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, and_, case, func, or_, select
 
 from agent.states import NodeState
 from collector import schema
@@ -138,11 +138,15 @@ def load_capacity(engine: Engine, cluster_ids: Collection[int], since: int, unti
 
 def load_hours_since(engine: Engine, cluster_ids: Collection[int]) -> int:
     """First second from which on capacity is kept by hours; 0 where no hours were pruned."""
-    hour, day = schema.capacity_hour.c, schema.capacity_day.c
-    firsts = [
-        read_rows(engine, select(func.min(one.bucket)).where(one.cluster_id.in_(cluster_ids)))[0][0]
-        for one in (hour, day)
-    ]
+    c = schema.cluster.c
+
+    def first_bucket(table: Table) -> int | None:
+        # Cluster by cluster: of each, the index has its first at hand.
+        first = select(func.min(table.c.bucket)).where(table.c.cluster_id == c.id).scalar_subquery()
+        found = [row[0] for row in read_rows(engine, select(first).where(c.id.in_(cluster_ids))) if row[0] is not None]
+        return min(found, default=None)
+
+    firsts = [first_bucket(table) for table in (schema.capacity_hour, schema.capacity_day)]
     if firsts[1] is None:
         return 0
     first = OPEN if firsts[0] is None else firsts[0]
