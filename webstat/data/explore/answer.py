@@ -17,7 +17,7 @@ from collector.stretches import SHORTEST_GAP_SECONDS
 from webstat.data import usage
 from webstat.data.explore.buckets import month_edges
 from webstat.data.explore.cut import Cut
-from webstat.data.explore.explorer import EVERYTHING, Asked, Counter, Explorer
+from webstat.data.explore.explorer import EVERYTHING, Asked, Explorer
 from webstat.data.explore.metrics import HOUR, METRICS, Measured, Metric, Value, divided
 from webstat.data.explore.quantiles import QUANTILES
 
@@ -92,29 +92,33 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
     # All that is counted is counted once: in the buckets of the period before, then those of the range.
     former = _edges_before(asked) if question.compare else edges[:1]
     all_edges, first = np.concatenate([former[:-1], edges]), len(former) - 1
-    measured = counter.measured(cut, all_edges, names)
+    counting = explorer.beside(counter.measured, cut, all_edges, names)
+    waits = counter.distributed(cut, wide, "wait", (0.5, 0.9))[0]
+    all_waits, waited = counter.distributed(EVERYTHING, wide, "wait", QUANTILES)
+    all_slowdown = counter.distributed(EVERYTHING, wide, "slowdown", (0.5,))[0][0, :, 0]
     stretches = explorer.stretches(asked, int(all_edges[0]), int(all_edges[-1]))
     known = known_share(stretches, asked, all_edges)
     usable = explorer.capacity(asked, all_edges)["usable"].to_numpy()
+    measured = counting.result()
     halves = [slice(0, first), slice(first, None)] if question.compare else [slice(None)]
     totals = {name: _summed(numbers, halves) for name, numbers in measured.items()}
     wide_usable = _summed(usable[None, :], halves)[0]
-    waits = counter.distributed(cut, wide, "wait", (0.5, 0.9))[0]
     lines = None
     if metric.value is None:
         assert metric.distributed is not None
         series = counter.distributed(cut, all_edges, metric.distributed, (0.5,))[0][:, :, 0]
         lines = counter.distributed(EVERYTHING, all_edges, metric.distributed, QUANTILES)[0][0].T
-        whole, together = lines[0], None
+        whole = lines[0]
         if metric.distributed == "wait":
-            value = waits[:, :, 0]
+            value, together = waits[:, :, 0], all_waits[0, :, 0]
         else:
+            together = all_slowdown
             value = counter.distributed(cut, wide, metric.distributed, (0.5,))[0][:, :, 0]
     else:
         series, whole = _values(metric.value, measured, np.diff(all_edges), usable)
         value, together = _values(metric.value, totals, np.diff(wide), wide_usable)
     frame = _totals(explorer, asked, metric, cut, totals, value, waits)
-    overall = _overall(counter, metric, wide, totals, wide_usable, together)
+    overall = _overall(totals, wide_usable, together, all_waits[0], waited[0], all_slowdown)
     before = float(np.average(known[:first], weights=np.diff(former))) if question.compare else 0.0
     compared = before >= ENOUGH_KNOWN
     if not compared:
@@ -185,14 +189,10 @@ def _totals(
 
 
 def _overall(
-    counter: Counter, metric: Metric, wide: Numbers, totals: Measured, usable: Numbers, value: Numbers | None
+    totals: Measured, usable: Numbers, value: Numbers, waits: Numbers, waited: Numbers, slowdown: Numbers
 ) -> list[dict[str, float]]:
-    """Answer.all of each of the periods; `value` is the metric, None where it is the median of a distribution."""
+    """Answer.all of each of the periods; `value` is the metric."""
     sums = {name: numbers.sum(axis=0, keepdims=True) for name, numbers in totals.items()}
-    waits, counts = counter.distributed(EVERYTHING, wide, "wait", QUANTILES)
-    slowdown = counter.distributed(EVERYTHING, wide, "slowdown", (0.5,))[0]
-    if value is None:
-        value = waits[0, :, 0] if metric.distributed == "wait" else slowdown[0, :, 0]
     capacity = np.where(usable > 0, np.maximum(usable, sums["core_seconds"][0]), 0)
     columns = {
         "value": value,
@@ -201,12 +201,12 @@ def _overall(
         "utilisation": divided(sums["core_seconds"][0], capacity),
         **{name: sums[name][0] for name in ("submitted", "started", "ended", "failed")},
         "failed_share": divided(sums["failed"], sums["exited"])[0],
-        **{f"wait_{round(share * 100)}": waits[0, :, number] for number, share in enumerate(QUANTILES)},
-        "waited": counts[0],
-        "slowdown": slowdown[0, :, 0],
+        **{f"wait_{round(share * 100)}": waits[:, number] for number, share in enumerate(QUANTILES)},
+        "waited": waited,
+        "slowdown": slowdown,
         "cpu_efficiency": divided(sums["cpu_used"], sums["cpu_core_seconds"])[0],
     }
-    return [{name: float(numbers[place]) for name, numbers in columns.items()} for place in range(len(wide) - 1)]
+    return [{name: float(numbers[place]) for name, numbers in columns.items()} for place in range(len(value))]
 
 
 def known_share(stretches: pd.DataFrame, asked: Asked, edges: Numbers) -> Numbers:

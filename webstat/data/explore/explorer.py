@@ -6,9 +6,10 @@ What is made of the counts is answer.py's and its neighbours'.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,8 @@ from webstat.data.explore.question import Question
 from webstat.data.explore.shapes import Known, Lives
 from webstat.data.queries import history
 from webstat.health import Cluster
+
+T = TypeVar("T")
 
 MOST_EXACT = 1_500_000
 """Where a range has more jobs to look at, it is answered from sums over months."""
@@ -205,11 +208,17 @@ class Explorer:
         self._ask = ask
         self._gatherer = Gatherer(ask)
         self._recent = Weighed(MOST_RECENT_BYTES)
+        self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="explorer")
         self._texts: dict[int, str] = {0: NONE}
 
     def close(self) -> None:
         """End its threads."""
+        self._workers.shutdown()
         self._gatherer.close()
+
+    def beside(self, count: Callable[..., T], *arguments: object) -> Future[T]:
+        """Count something in a thread of its own: numpy and SQLite let others work meanwhile."""
+        return self._workers.submit(count, *arguments)
 
     def extent(self, clusters: Collection[Cluster]) -> tuple[int, int] | None:
         """First and last second of which anything is known."""
