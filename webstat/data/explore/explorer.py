@@ -169,14 +169,15 @@ class Counter:
             found, counts = quantiles.classed(ended, what, cut, edges, self.asked.keys).quantiles(shares)
         else:
             kind = PAIR if isinstance(cut, Product) else self._kind(cut.by)
-            counted = self.gatherer.ready(self.asked.known, self.asked.months, since, until, kind, what)
-            if isinstance(cut, Product):
-                key = counted["key"]
-                rows = cut.of_jobs({"cluster": counted["cluster"], "queue": key >> 4, "size": key & 15})
-            else:
-                rows = self._rows(cut, counted)
-            found, counts = quantiles.ready(rows, counted, edges, cut.size).quantiles(shares)
+            spreads = self.gatherer.spreads(self.asked.known, self.asked.months, since, until, kind, what)
+            by_row = ((self._spread_rows(cut, one), one) for one in spreads)
+            found, counts = quantiles.ready(by_row, edges, cut.size).quantiles(shares)
         return found.reshape(*shape, len(shares)), counts.reshape(shape)
+
+    def _spread_rows(self, cut: Cut | Product, one: Columns) -> Numbers:
+        if isinstance(cut, Product):
+            return cut.of_jobs({"cluster": one["cluster"], "queue": one["key"] >> 4, "size": one["key"] & 15})
+        return self._rows(cut, one)
 
     def _kind(self, by: str | None) -> str:
         """The sums that hold a cut: those kept ready by it alone, unless filters need more."""
@@ -188,7 +189,7 @@ class Counter:
         if place not in self._sums:
             where = (self.asked.known, self.asked.wanted, since, until)
             gatherer = self.gatherer
-            self._sums[place] = gatherer.sums(*where, names) if kind == SUMS else gatherer.ready(*where, kind, "sums")
+            self._sums[place] = gatherer.sums(*where, names) if kind == SUMS else gatherer.ready(*where, kind)
         return self._sums[place]
 
     def _rows(self, cut: Cut, sums: Columns) -> Numbers:

@@ -5,7 +5,7 @@ Decoded columns are remembered, up to a number of bytes; the unpacked rest until
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,6 +22,9 @@ from webstat.data.queries import history
 
 MOST_BYTES = 384 << 20
 """Of decoded columns that are kept."""
+
+_PORTION = 400_000
+"""Rows that are counted at once: all of five years by user would be arrays of some hundred megabytes."""
 
 SPAN_COLUMNS = ("job", "since", "until", "state", "queue", "cores", "gpus")
 JOB_COLUMNS = (
@@ -92,12 +95,29 @@ class Gatherer:
             found = sums(jobs, spans, month)
             return {name: found[name] for name in names}
 
-        return self._summed(clusters, months, since, until, packed, made, names)
+        return _stacked(self._summed(clusters, months, since, until, packed, made), names)
 
     def ready(
-        self, clusters: Sequence[Known], months: Sequence[Row[Any]], since: int, until: int, kind: str, what: str
+        self, clusters: Sequence[Known], months: Sequence[Row[Any]], since: int, until: int, kind: str
     ) -> Columns:
-        """What is kept ready by one of CUTS, or PAIR, as of sums(): READY of `sums`, SPREAD of `wait` and `slowdown`."""
+        """The READY of each key of one of CUTS, as of sums()."""
+        return _stacked(self._ready(clusters, months, since, until, kind, "sums"), READY)
+
+    def spreads(
+        self, clusters: Sequence[Known], months: Sequence[Row[Any]], since: int, until: int, kind: str, what: str
+    ) -> Iterator[Columns]:
+        """The SPREAD of `wait` or `slowdown` by one of CUTS, or PAIR, as of sums(), but in portions: there is much of it."""
+        portion: list[Columns] = []
+        for one in self._ready(clusters, months, since, until, kind, what):
+            portion.append(one)
+            if sum(len(some["key"]) for some in portion) >= _PORTION:
+                yield _stacked(portion, SPREAD)
+                portion = []
+        yield _stacked(portion, SPREAD)
+
+    def _ready(
+        self, clusters: Sequence[Known], months: Sequence[Row[Any]], since: int, until: int, kind: str, what: str
+    ) -> Iterator[Columns]:
         names = READY if what == "sums" else SPREAD
 
         def packed(wanted: Sequence[Row[Any]]) -> dict[Month, Columns]:
@@ -110,7 +130,7 @@ class Gatherer:
             rows = by_cut(sums(jobs, spans, month), kind) if what == "sums" else spread_by(jobs, month, kind, what)
             return dict(zip(names, rows, strict=True))
 
-        return self._summed(clusters, months, since, until, packed, made, names)
+        return self._summed(clusters, months, since, until, packed, made)
 
     def _summed(
         self,
@@ -120,30 +140,23 @@ class Gatherer:
         until: int,
         packed: Callable[[Sequence[Row[Any]]], dict[Month, Columns]],
         made: Callable[[Columns, Columns, int], Columns],
-        names: Collection[str],
-    ) -> Columns:
+    ) -> Iterator[Columns]:
         wanted = [row for row in months if _touches(row, since, until)]
         found = packed(wanted)
-        rows = []
         for row in wanted:
             one = found.get((row.cluster_id, row.month))
             if one is None:
                 true = self._true(row)
                 one = None if true is None else made(true.jobs, true.spans, row.month)
             if one is not None:
-                rows.append(_dated(one, row.cluster_id, row.month))
+                yield _dated(one, row.cluster_id, row.month)
         for cluster in clusters:
             jobs, spans, first = self._tail(cluster)
             if first is not None and first < until:
                 last = month_of(int(jobs["ended"].max()))
                 moved = {"since": spans["since"] - last, "until": spans["until"] - last}
                 one = made({**jobs, "ended": jobs["ended"] - last}, {**spans, **moved}, last)
-                rows.append(_dated(one, cluster.id, last))
-        empty = np.zeros(0, dtype=np.int64)
-        return {
-            name: np.concatenate([one[name] for one in rows]) if rows else empty
-            for name in (*names, "month", "cluster")
-        }
+                yield _dated(one, cluster.id, last)
 
     def lacking(
         self, months: Sequence[Row[Any]], since: int, until: int, column: str, keys: Collection[int]
@@ -269,6 +282,15 @@ def _joined(pieces: Sequence[Lives], names: Collection[str]) -> Lives:
     moved = [piece.spans["job"].astype(np.int64) + start for piece, start in zip(pieces, starts, strict=True)]
     spans["job"] = np.concatenate(moved)
     return Lives(jobs, spans)
+
+
+def _stacked(months: Iterable[Columns], names: Collection[str]) -> Columns:
+    """The rows of all months, with `month` and `cluster`."""
+    rows = list(months)
+    empty = np.zeros(0, dtype=np.int64)
+    return {
+        name: np.concatenate([one[name] for one in rows]) if rows else empty for name in (*names, "month", "cluster")
+    }
 
 
 def _dated(one: Columns, cluster_id: int, month: int) -> Columns:

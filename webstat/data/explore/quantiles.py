@@ -76,7 +76,10 @@ class Classed:
     def add(self, rows: Numbers, classes: Numbers, jobs: Numbers | None = None) -> None:
         """Some more values, or how many of each."""
         place = rows * _MOST_CLASSES + np.minimum(classes, _MOST_CLASSES - 1)
-        self._counts += np.bincount(place, weights=jobs, minlength=len(self._counts))
+        if len(self._counts) < 4 * len(place):
+            self._counts += np.bincount(place, weights=jobs, minlength=len(self._counts))
+        else:  # most of so many are not touched
+            np.add.at(self._counts, place, 1.0 if jobs is None else jobs)
 
     def quantiles(self, quantiles: Sequence[float] = QUANTILES) -> tuple[Numbers, Numbers]:
         """As exact(), true to within 2 %."""
@@ -110,11 +113,12 @@ def classed(packed: Iterable[Ended], what: str, cut: Cut | Product, edges: Numbe
     return found
 
 
-def ready(rows: Numbers, counted: Columns, edges: Numbers, size: int) -> Classed:
-    """The same from Gatherer.ready() of a spread, of which `rows` are those of the cut."""
+def ready(spreads: Iterable[tuple[Numbers, Columns]], edges: Numbers, size: int) -> Classed:
+    """The same from Gatherer.spreads(), each with the rows of the cut that its numbers are of."""
     buckets = len(edges) - 1
-    bucket = month_buckets(counted["month"], edges)
-    inside = np.flatnonzero((bucket >= 0) & (rows >= 0))
     found = Classed(size * buckets)
-    found.add(rows[inside] * buckets + bucket[inside], counted["class"][inside], counted["jobs"][inside])
+    for rows, one in spreads:
+        bucket = month_buckets(one["month"], edges)
+        inside = np.flatnonzero((bucket >= 0) & (rows >= 0))
+        found.add(rows[inside] * buckets + bucket[inside], one["class"][inside], one["jobs"][inside])
     return found
