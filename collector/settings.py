@@ -98,7 +98,7 @@ class RetentionSettings(_Table):
     polls_days: Days = 100
     """When was asked, and what came; of what is older, only the stretches that are known stay."""
     columns_days: Days = 0
-    """Ended jobs by columns, from which history is counted: about 15 bytes a job."""
+    """Ended jobs by columns, from which history is counted: about 30 bytes a job."""
 
     @model_validator(mode="after")
     def _columns_outlive_jobs(self) -> RetentionSettings:
