@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     case,
     create_engine,
+    delete,
     func,
     insert,
     literal,
@@ -68,6 +69,7 @@ _stored = {table.name: table.to_metadata(_store, schema="store") for table in sc
 _kept = {table.name: _in_memory(table) for table in (schema.cluster, schema.node, schema.queue, schema.poll)}
 _living = _in_memory(schema.job, "living")
 _lived = _in_memory(schema.job_span, "lived")
+_alive = Table("alive", MetaData(), Column("id", Integer, primary_key=True), schema="main")
 _then = Table(
     "then",
     MetaData(),
@@ -132,7 +134,7 @@ def _connect(name: str, path: str, statements: Sequence[str] = ()) -> sqlite3.Co
 
 
 def _fill(connection: Connection, then: Sequence[Then]) -> None:
-    for table in (_then, _living, _lived, *_kept.values()):
+    for table in (_then, _alive, _living, _lived, *_kept.values()):
         table.create(connection)
     if not then:
         return
@@ -176,18 +178,14 @@ def _fill_jobs(connection: Connection, then: Then) -> None:
     What each had used by then is not kept, but for its time; nor what held it, or what it waited for: the store has the
     last of these, which may have come later.
     """
-    here = schema.lived_in(then.cluster_id, then.as_of, then.as_of + 1)
-    living = schema.every_span(
-        lambda s: select(*_job_then(s, then.as_of)).where(here, s.since <= then.as_of, s.until > then.as_of)
-    )
-    lived = schema.every_span(
-        lambda s: (
-            select(*_span_then(s, then.as_of))
-            .where(here, s.since <= then.as_of)
-            .where(schema.job.c.id.in_(select(_living.c.id).where(_living.c.cluster_id == then.cluster_id)))
-        )
-    )
-    for table, rows in ((_living, living), (_lived, lived)):
+    j, at = schema.job.c, then.as_of
+    # First who they are, by the index alone: most of the jobs that ended since had not come yet.
+    who = select(j.id).where(schema.lived_in(then.cluster_id, at, at + 1))
+    here = j.id.in_(select(_alive.c.id))
+    connection.execute(delete(_alive))
+    living = schema.every_span(lambda s: select(*_job_then(s, at)).where(here, s.since <= at, s.until > at))
+    lived = schema.every_span(lambda s: select(*_span_then(s, at)).where(here, s.since <= at))
+    for table, rows in ((_alive, who), (_living, living), (_lived, lived)):
         connection.execute(
             insert(table).from_select([column.name for column in table.columns], rows),
             execution_options={"schema_translate_map": {None: "store"}},
@@ -239,10 +237,17 @@ class _Held:
 def _fill_nodes(connection: Connection, then: Then) -> None:
     """The nodes that were listed, with what jobs held by their own word; memory in use, load and words are not kept."""
     n, s = _stored["node"].c, _stored["node_span"].c
+    # Of a node's spans the last that had begun is the only one that may have gone on.
+    begun = _stored["node_span"].alias()
+    last = select(func.max(begun.c.since)).where(begun.c.node_id == n.id, begun.c.since <= then.as_of)
     rows = connection.execute(
         select(n.id, n.name, n.memory_bytes, n.properties, s.state, s.cores, s.gpus)
-        .join(_stored["node_span"], s.node_id == n.id)
-        .where(n.cluster_id == then.cluster_id, s.since <= then.as_of, s.until > then.as_of)
+        .join_from(
+            _stored["node"],
+            _stored["node_span"],
+            (s.node_id == n.id) & (s.since == last.correlate(_stored["node"]).scalar_subquery()),
+        )
+        .where(n.cluster_id == then.cluster_id, s.until > then.as_of)
     ).mappings()
     held = _held(connection, then.cluster_id)
     filled = [
