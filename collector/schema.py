@@ -2,7 +2,8 @@
 
 The store keeps intervals, not copies of the queue. Times are unix seconds UTC (integers),
 durations seconds, memory bytes; NULL is "the scheduler did not say". Small vocabularies are kept
-as numbers: JOB_STATES and NODE_STATES below, whose order may only be appended to.
+as numbers: JOB_STATES and NODE_STATES below, whose order may only be appended to. Long, since all tables stand here,
+with what must be said alike of their rows wherever they are read.
 """
 
 from __future__ import annotations

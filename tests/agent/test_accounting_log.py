@@ -1,4 +1,7 @@
-"""The accounting log, followed: what a report tells of jobs that have ended, whatever becomes of the files."""
+"""The accounting log, followed: what a report tells of jobs that have ended, whatever becomes of the files.
+
+Long, since each way in which a log can change under its reader has a test of its own.
+"""
 
 from __future__ import annotations
 
