@@ -8,8 +8,9 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -20,6 +21,17 @@ from sqlalchemy import Engine, create_engine, event, make_url
 from collector.errors import StoreBusy, StoreError, StoreTooNew
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+
+_LOOKUP = 500
+"""Values per look-up: well under SQLite's limit of variables."""
+
+Value = TypeVar("Value")
+
+
+def portions(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """So many of the values at a time as one statement may name."""
+    for start in range(0, len(values), _LOOKUP):
+        yield values[start : start + _LOOKUP]
 
 
 def open_engine(url: str) -> Engine:

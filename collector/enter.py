@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, select
 
 from collector.buckets import mark_dirty
+from collector.database import portions
 from collector.history import unpack
 from collector.ingest import Changes
 from collector.known import WHOLE_JOB, kept_since, load_arrays, spans_of_jobs
@@ -22,9 +23,6 @@ from collector.schema import JOB_STATES, cluster, job, job_live, job_span
 from collector.spans import Span
 from collector.words import Words
 from collector.write import insert_rows, update_by_id, write_arrays
-
-_LOOKUP = 500
-"""Values per look-up: well under SQLite's limit of variables."""
 
 _SOME: BindParameter[Any] = bindparam("some", expanding=True)
 # Made once: a statement is a circle of objects, which would be left over from each batch.
@@ -121,7 +119,7 @@ def _enter(
 def _find(connection: Connection, cluster_id: int, found: Mapping[Key, Ended], words: Words) -> dict[Key, Stored]:
     """Those of the jobs that the store has. Server names count where both tell one."""
     ids: dict[int, Key] = {}
-    for some in _portions(list({number for number, _ in found})):
+    for some in portions(list({number for number, _ in found})):
         rows = connection.execute(_BY_NUMBER, {"cluster": cluster_id, "some": some})
         for job_id, number, submitted_at, server_id in rows:
             one = found.get((number, submitted_at))
@@ -134,7 +132,7 @@ def _find(connection: Connection, cluster_id: int, found: Mapping[Key, Ended], w
 
 def load_stored(connection: Connection, ids: Sequence[int], texts: Mapping[int, str]) -> Iterator[Stored]:
     """Jobs with their spans, by their rows' ids."""
-    for some in _portions(ids):
+    for some in portions(ids):
         spans: dict[int, list[Span]] = {}
         for row in connection.execute(_SPANS, {"some": some}):
             span = Span(row.since, row.until, JOB_STATES[row.state], texts[row.queue_id], row.cores, row.gpus)
@@ -208,9 +206,9 @@ def _correct_jobs(connection: Connection, changed: Sequence[tuple[Stored, Stored
         if not implied:
             told.append((after.id, after.spans))
     update_by_id(connection, job, rows)
-    for some in _portions([before.id for before, _ in changed if before.ended_at is None]):
+    for some in portions([before.id for before, _ in changed if before.ended_at is None]):
         connection.execute(delete(job_live).where(job_live.c.job_id.in_(some)))
-    for some in _portions([before.id for before, _ in changed]):
+    for some in portions([before.id for before, _ in changed]):
         connection.execute(delete(job_span).where(job_span.c.job_id.in_(some)))
     _insert_spans(connection, told, words)
 
@@ -235,8 +233,3 @@ def _merged(stretches: Iterable[tuple[int, int]], apart: int) -> Iterator[tuple[
             first, last = since, until
     if first is not None:
         yield first, last
-
-
-def _portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), _LOOKUP):
-        yield values[start : start + _LOOKUP]

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, func, select
 
 from agent.report import Report
+from collector.database import portions
 from collector.ingest import Changes, Known, KnownJob, KnownRecord, Named, RecordChanges
 from collector.rows import array_totals, job_record, node_record, queue_record, split_id
 from collector.schema import (
@@ -29,9 +30,6 @@ from collector.schema import (
     queue_span,
 )
 from collector.spans import Span
-
-_LOOKUP = 500
-"""Native ids, or numbers of arrays, per look-up: well under SQLite's limit of variables."""
 
 WHOLE_JOB = select(job, job_live.c.comment, job_live.c.estimated_start_at).outerjoin(job_live)
 """All that job_record needs."""
@@ -87,8 +85,7 @@ def load_ended(
     """Those of `native_ids` that the store has as ended; the latest of each."""
     found: dict[str, KnownJob] = {}
     numbers = [split_id(native_id)[0] for native_id in native_ids]
-    for start in range(0, len(numbers), _LOOKUP):
-        some = numbers[start : start + _LOOKUP]
+    for some in portions(numbers):
         rows = WHOLE_JOB.where(job.c.cluster_id == cluster_id, job.c.number.in_(some)).order_by(job.c.submitted_at)
         for row in connection.execute(rows).mappings():
             record = job_record(row, words)
@@ -103,10 +100,8 @@ def load_ended(
 
 def _load_spans(connection: Connection, jobs: Sequence[KnownJob], words: dict[int, str]) -> None:
     by_id = {one.id: one for one in jobs}
-    ids = list(by_id)
-    for start in range(0, len(ids), _LOOKUP):
-        spans = spans_of_jobs(job.c.id.in_(ids[start : start + _LOOKUP]))
-        for row in connection.execute(spans):
+    for some in portions(list(by_id)):
+        for row in connection.execute(spans_of_jobs(job.c.id.in_(some))):
             span = Span(row.since, row.until, JOB_STATES[row.state], words[row.queue_id], row.cores, row.gpus)
             by_id[row.job_id].spans += (span,)
 
@@ -119,9 +114,9 @@ def spans_of_jobs(which: ColumnElement[bool]) -> CompoundSelect[Any]:
 def load_arrays(connection: Connection, cluster_id: int, numbers: Sequence[str]) -> dict[str, int]:
     """The sizes of those of these arrays that the store has."""
     found: dict[str, int] = {}
-    for start in range(0, len(numbers), _LOOKUP):
-        some = job_array.c.number.in_(numbers[start : start + _LOOKUP])
-        rows = select(job_array.c.number, job_array.c.total).where(job_array.c.cluster_id == cluster_id, some)
+    sizes = select(job_array.c.number, job_array.c.total).where(job_array.c.cluster_id == cluster_id)
+    for some in portions(numbers):
+        rows = sizes.where(job_array.c.number.in_(some))
         found.update((row.number, row.total) for row in connection.execute(rows))
     return found
 

@@ -5,7 +5,7 @@ Which rows change is decided in ingest.py, how a record lies in columns in rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Dialect, Table, bindparam, delete, insert, select, union_all, update
 
 from agent.report import Job, Node, Queue
+from collector.database import portions
 from collector.ingest import Changes, JobChange, Named, RecordChanges
 from collector.lives import JOB_ROW, SPAN_ROW, by_column, regular
 from collector.rows import JOB_STATE_NUMBER, NODE_STATE_NUMBER, Row, job_row, node_row, queue_row
@@ -33,9 +34,6 @@ from collector.words import Words
 
 Closed = tuple[int, int, int]
 """(id of its job, node or queue; since; until) of a span that ends."""
-
-_LOOKUP = 500
-"""Jobs per look-up: well under SQLite's limit of variables."""
 
 
 def write_jobs(connection: Connection, cluster_id: int, jobs: Sequence[JobChange], words: Words) -> list[int]:
@@ -127,7 +125,7 @@ def _write_spans(connection: Connection, jobs: Iterable[tuple[int, JobChange]], 
 
 def _tell_spans(connection: Connection, ids: Sequence[int]) -> None:
     """Write down the spans that jobs' times imply, before these change."""
-    for some in _portions(ids):
+    for some in portions(ids):
         these = job.c.id.in_(some)
         implied = union_all(*(select(*s.columns()).where(s.there, these) for s in (WAITED, RAN)))
         connection.execute(insert(job_span).from_select([column.name for column in job_span.columns], implied))
@@ -136,18 +134,13 @@ def _tell_spans(connection: Connection, ids: Sequence[int]) -> None:
 
 def _imply_spans(connection: Connection, ids: Sequence[int]) -> None:
     """Delete the spans of ended jobs whose times imply them."""
-    for some in _portions(ids):
+    for some in portions(ids):
         rows = connection.execute(select(*[job.c[name] for name in JOB_ROW]).where(job.c.id.in_(some))).all()
         told = select(*[job_span.c[name] for name in SPAN_ROW]).where(job_span.c.job_id.in_(some))
         are_regular = regular(by_column(JOB_ROW, rows), by_column(SPAN_ROW, connection.execute(told).all()))
         implied = [row.id for row, is_regular in zip(rows, are_regular, strict=True) if is_regular]
         connection.execute(update(job).where(job.c.id.in_(implied)).values(implied=True))
         connection.execute(delete(job_span).where(job_span.c.job_id.in_(implied)))
-
-
-def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), _LOOKUP):
-        yield ids[start : start + _LOOKUP]
 
 
 def write_arrays(connection: Connection, cluster_id: int, change: Changes) -> None:

@@ -1,4 +1,7 @@
-"""The store's properties: exact, rebuildable, any past moment, gaps, atomic, idempotent, one writer."""
+"""The store's properties: exact, rebuildable, any past moment, gaps, atomic, idempotent, one writer.
+
+One module, since each property is tried on the same reports.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Panel and pages of jobs and nodes, drawn from recorded clusters and from stores in every state, without a browser."""
+"""Panel and pages of jobs and nodes, drawn from recorded clusters and from stores in every state, without a browser.
+
+One module, since all of it shares the stores and how a page is drawn.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which jobs the table holds, and what it says of each: from recorded clusters, and from stores with a past."""
+"""Which jobs the table holds, and what it says of each: from recorded clusters, and from stores with a past.
+
+One module, since all of it shares the filled stores.
+"""
 
 from __future__ import annotations
 

@@ -108,11 +108,13 @@ class Gatherer:
     ) -> Iterator[Columns]:
         """The SPREAD of `wait` or `slowdown` by one of CUTS, or PAIR, as of sums(), but in portions: there is much of it."""
         portion: list[Columns] = []
+        rows = 0
         for one in self._ready(clusters, months, since, until, kind, what):
             portion.append(one)
-            if sum(len(some["key"]) for some in portion) >= _PORTION:
+            rows += len(one["key"])
+            if rows >= _PORTION:
                 yield _stacked(portion, SPREAD)
-                portion = []
+                portion, rows = [], 0
         yield _stacked(portion, SPREAD)
 
     def _ready(
@@ -285,7 +287,7 @@ def _joined(pieces: Sequence[Lives], names: Collection[str]) -> Lives:
 
 
 def _stacked(months: Iterable[Columns], names: Collection[str]) -> Columns:
-    """The rows of all months, with `month` and `cluster`."""
+    """The rows of all months as one, with `month` and `cluster`."""
     rows = list(months)
     empty = np.zeros(0, dtype=np.int64)
     return {
