@@ -45,6 +45,9 @@ class NodeState(str, Enum):
 USABLE = frozenset({NodeState.FREE, NodeState.PARTIAL, NodeState.BUSY})
 """States of a node that serves ordinary jobs."""
 
+OUT_OF_SERVICE = frozenset({NodeState.OFFLINE, NodeState.DOWN, NodeState.UNKNOWN})
+"""States of a node that serves nobody."""
+
 _WORST_FIRST = (
     NodeState.DOWN,
     NodeState.OFFLINE,

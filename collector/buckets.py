@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Table, delete, exists, func, insert, 
 from collector.columns import Numbers
 from collector.known import kept_since
 from collector.lives import Columns, by_column
+from collector.node_months import packed_spans
 from collector.rollup import DAY, HOUR, JOB_SPAN, JOB_TIMES, NODE_SPAN, capacity, day_of, hour_of, usage
 from collector.schema import (
     capacity_day,
@@ -131,7 +132,9 @@ def _compute_capacity(connection: Connection, cluster_id: int, hours: list[int],
         .join(node, node.c.id == node_span.c.node_id)
         .where(node.c.cluster_id == cluster_id, node_span.c.since < end, node_span.c.until > start)
     )
-    rows = capacity(by_column(NODE_SPAN, spans.all()), _edges(hours), end)
+    told, packed = by_column(NODE_SPAN, spans.all()), packed_spans(connection, cluster_id, start, end)
+    both = {name: np.concatenate([told[name], packed[name]]) for name in NODE_SPAN}
+    rows = capacity(both, _edges(hours), end)
     _replace(connection, capacity_hour, cluster_id, hours, rows)
 
 

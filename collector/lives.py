@@ -204,19 +204,20 @@ def spread(
     """
     buckets = len(edges) - 1
     since, until = np.maximum(since, edges[0]), np.minimum(until, edges[-1])
-    touches = until > since
-    if not touches.all():
+    touches = np.flatnonzero(until > since)  # positions: numpy takes by them much faster than by truth
+    if len(touches) < len(since):
         rows, since, until = rows[touches], since[touches], until[touches]
         weights = None if weights is None else weights[touches]
     first, last = bucket_of(edges, since), bucket_of(edges, until - 1)
     length = size * buckets
     # Most begin and end in the same bucket.
-    one = first == last
+    whole_in_one = first == last
+    one = np.flatnonzero(whole_in_one)
     seconds = until[one] - since[one]
     if weights is not None:
         seconds = seconds * weights[one]
     within = np.bincount(rows[one] * buckets + first[one], weights=seconds, minlength=length)
-    more = np.flatnonzero(~one)
+    more = np.flatnonzero(~whole_in_one)
     rows, since, until, first, last = rows[more], since[more], until[more], first[more], last[more]
     weights = None if weights is None else weights[more]
     factor = 1.0 if weights is None else weights
@@ -235,25 +236,32 @@ def spread(
 
 
 def bucket_of(edges: Numbers, at: Numbers) -> Numbers:
-    """The number of the bucket that each second is in; all are within the edges."""
+    """The number of the bucket that each second is in: -1 before the first one, as many as there are after the last."""
     steps = np.diff(edges)
-    if len(steps) > 1 and (steps[:-1] == steps[0]).all() and steps[-1] <= steps[0]:
-        found: Numbers = ((at - edges[0]) // int(steps[0])).astype(np.int64, copy=False)  # many times faster
-    else:
-        found = np.searchsorted(edges, at, side="right") - 1
+    if len(steps) == 1 or (steps[:-1] != steps[0]).any() or steps[-1] > steps[0]:
+        return np.searchsorted(edges, at, side="right") - 1
+    # Many times faster, where all are of one length, but for the last.
+    found: Numbers = np.clip(at, edges[0] - 1, edges[-1]).astype(np.int64, copy=False)
+    found -= edges[0]
+    found //= steps[0]
+    if steps[-1] < steps[0]:
+        found[at >= edges[-1]] = len(steps)
     return found
 
 
 def counts(rows: Numbers, at: Numbers, values: Mapping[str, Numbers | None], edges: Numbers, size: int) -> Columns:
-    """Count moments by bucket, as spread(): for each name its values added up, or the moments where it has none."""
+    """Count moments by bucket, as spread(): for each name its values added up, or the moments where it has none.
+
+    All moments are told: none is NaN.
+    """
     buckets = len(edges) - 1
-    inside = np.flatnonzero((at >= edges[0]) & (at < edges[-1]))
-    place = rows[inside] * buckets + bucket_of(edges, at[inside])
+    # What is outside gets a bucket on either side: that is cheaper than to leave it out.
+    place = rows * (buckets + 2) + 1
+    place += bucket_of(edges, at)
     counted = {}
     for name, numbers in values.items():
-        weights = None if numbers is None else numbers[inside]
-        added = np.bincount(place, weights=weights, minlength=size * buckets)
-        counted[name] = added.reshape(size, buckets).astype(np.float64, copy=False)
+        added = np.bincount(place, weights=numbers, minlength=size * (buckets + 2)).reshape(size, buckets + 2)
+        counted[name] = added[:, 1:-1].astype(np.float64)
     return counted
 
 

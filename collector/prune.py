@@ -44,6 +44,7 @@ from collector.schema import (
     job_live,
     job_span,
     node,
+    node_month,
     node_span,
     poll,
     queue,
@@ -110,6 +111,9 @@ def doomed(connection: Connection, cluster_id: int, limits: Limits) -> list[Doom
         (job_span, since, select(job_span.c.since).join(job, job.c.id == job_span.c.job_id).where(ended)),
         (job_array, since, select(job_array.c.number).where(their_arrays)),
     ]
+    found.append(
+        (node_month, since, select(node_month.c.month).where(_here(node_month, cluster_id), node_month.c.month < since))
+    )
     for owner, spans in ((node, node_span), (queue, queue_span)):
         owner_id, _ = spans.primary_key.columns
         ids = select(owner.c.id).where(_here(owner, cluster_id))
@@ -223,6 +227,10 @@ def _records(engine: Engine, cluster_id: int) -> Iterator[Gone]:
             if not rows:
                 break
             yield Gone(cluster_id, rows)
+    with engine.begin() as connection:
+        rows = _deleted(connection, (node_month, and_(_here(node_month, cluster_id), node_month.c.month < since)))
+    if rows:
+        yield Gone(cluster_id, rows)
 
 
 def _buckets(engine: Engine, cluster_id: int, tables: tuple[Table, ...], limit: int, step: int) -> Iterator[Gone]:

@@ -23,7 +23,7 @@ from collector.store import Store
 
 _LEVELS = {
     "job": "spans_days", "job_span": "spans_days", "job_array": "spans_days", "node_span": "spans_days",
-    "queue_span": "spans_days", "usage_hour": "hours_days", "capacity_hour": "hours_days", "usage_day": "days_days",
+    "node_month": "spans_days", "queue_span": "spans_days", "usage_hour": "hours_days", "capacity_hour": "hours_days", "usage_day": "days_days",
     "capacity_day": "days_days", "poll": "polls_days", "history_month": "columns_days", "history_column": "columns_days",
 }  # fmt: skip
 

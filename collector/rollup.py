@@ -62,7 +62,7 @@ def usage(spans: Columns, times: Columns, edges: Numbers, end: int) -> Columns:
         ("started_at", {"started": None, "wait_seconds": waits}),
         ("ended_at", {"ended": None}),
     ):
-        at = np.where(times[moment] < end, times[moment], np.nan)
+        at = np.where(times[moment] < end, times[moment], edges[-1])  # which is in no bucket
         sums |= counts(of_job, at, values, edges, len(keys))
     rows = _rows(sums, edges)
     line = rows.pop("line")

@@ -14,6 +14,7 @@ from collector.buckets import compute, dirty_hours, mark_dirty
 from collector.errors import CollectorError, StoreBusy
 from collector.history import pack_month, unpacked_months
 from collector.known import kept_since, known_until
+from collector.node_months import due_months, pack_month_of_nodes
 from collector.progress import progress
 from collector.schema import (
     capacity_day,
@@ -80,7 +81,10 @@ def mark_all(store: Store, cluster_id: int) -> None:
 
 
 def work_off(store: Store, cluster_id: int) -> tuple[int, int]:
-    """Make the sums of the hours that are marked, and the columns of the months that lack jobs; returns how many."""
+    """Make the sums of the hours that are marked, and the columns of the months that lack jobs; returns how many.
+
+    Old spans of nodes are packed too.
+    """
     with store.engine.connect() as connection:
         until = known_until(connection, cluster_id)
     if until is None:
@@ -97,4 +101,10 @@ def work_off(store: Store, cluster_id: int) -> tuple[int, int]:
             with store.engine.begin() as connection:
                 pack_month(connection, cluster_id, month, until)
             say(1, f"{number:,} of {len(months):,} months")
+    due = list(due_months(store.engine, cluster_id, until))
+    with progress(len(due), "packing nodes ") as say:
+        for number, month in enumerate(due, 1):
+            with store.engine.begin() as connection:
+                pack_month_of_nodes(connection, cluster_id, month)
+            say(1, f"{number:,} of {len(due):,} months")
     return len(hours), len(months)

@@ -326,6 +326,20 @@ node_span = Table(
     sqlite_with_rowid=False,
 )
 
+node_month = Table(
+    "node_month",
+    metadata,
+    Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
+    Column("month", BigInteger, primary_key=True, comment="its first second (UTC)"),
+    Column("node_id", LargeBinary, nullable=False, comment="as of node_span, packed: see collector/columns.py"),
+    Column("since", LargeBinary, nullable=False, comment="less the month"),
+    Column("until", LargeBinary, nullable=False, comment="less the span's own `since`"),
+    Column("state", LargeBinary, nullable=False),
+    Column("cores", LargeBinary, nullable=False),
+    Column("gpus", LargeBinary, nullable=False),
+)
+"""Old spans of nodes in service, by columns; they are no longer in `node_span`. See collector/node_months.py."""
+
 queue = Table(
     "queue",
     metadata,

@@ -21,6 +21,7 @@ from collector.database import lock_for_writing, migrate, open_engine
 from collector.history import pack, unpack
 from collector.ingest import Changes, Known, changes, unknown_arrays, unknown_ids
 from collector.known import keep, keep_records, kept_since, known_until, load_arrays, load_ended, load_known
+from collector.node_months import pack_nodes
 from collector.prune import Gone, prune
 from collector.retention import Limits
 from collector.rollup import hour_of
@@ -179,7 +180,7 @@ class Store:
             return int(connection.execute(statement).scalar_one())
 
     def roll_up(self, cluster_id: int, every_seconds: float = 300.0) -> int:
-        """Compute the dirty hours and their days again, and pack months; returns how many hours.
+        """Compute the dirty hours and their days again, and pack months of jobs and nodes; returns how many hours.
 
         The hour that is not over is computed at most once in `every_seconds`.
         """
@@ -194,6 +195,7 @@ class Store:
             self._rolled_up[cluster_id] = time.monotonic()
         compute(self._engine, cluster_id, hours, until)
         pack(self._engine, cluster_id, until)
+        pack_nodes(self._engine, cluster_id, until)
         return len(hours)
 
     def prune(self, limits: Limits) -> Iterator[Gone]:

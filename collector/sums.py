@@ -5,6 +5,8 @@ A month's sums are made with its columns (history.py) from the same jobs, and li
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 import numpy as np
 
 from collector.columns import Numbers
@@ -15,11 +17,14 @@ SUM_KEYS = ("back", "user", "group", "account", "queue", "size", "walltime_class
 
 SUMMED = (
     "core_seconds", "gpu_seconds", "run_seconds", "queued_seconds", "queued_core_seconds", "start_wait_seconds",
-    "submitted", "started", "ended", "exited", "failed",
+    "submitted", "started",
+    "ended", "exited", "failed",
     "cpu_used", "cpu_core_seconds", "walltime_used_seconds", "walltime_asked_seconds",
 )  # fmt: skip
-"""See webstat's definitions; the last four, exited and failed are of jobs that ended."""
+"""See webstat's definitions; those from `ended` on are of jobs that ended."""
 
+ENDED = SUMMED[SUMMED.index("ended") :]
+"""What ended_values() tells."""
 
 CUTS = ("user", "group", "account", "queue", "size", "walltime_class", "outcome")
 """Keys by which sums are kept ready, each alone; `kind` of their columns."""
@@ -75,25 +80,33 @@ def sums(jobs: Columns, spans: Columns, month: int) -> Columns:
     return _added(rows)
 
 
-def ended_values(jobs: Columns) -> Columns:
-    """What each job counts when it ends: ended, exited and failed (0 or 1), and what its efficiency is told from.
+def ended_values(jobs: Columns, names: Collection[str] = ENDED) -> Columns:
+    """What each job counts when it ends: ended, exited and failed (true or not), and what its efficiency is told from.
 
     cpu_used and cpu_core_seconds are of jobs that tell their processor time, walltime_* of those that tell both.
-    Jobs that live count nothing.
+    Jobs that live count nothing. `names` are those of ENDED to make.
     """
-    ran, outcome = jobs["ran"], jobs["outcome"]
+    outcome = jobs["outcome"]
     ended = outcome != LIVES
-    cpu = (jobs["cpu_used"] >= 0) & (ran > 0) & ended
-    walltime = (jobs["walltime"] > 0) & (jobs["walltime_used"] >= 0) & ended
-    return {
-        "ended": ended.astype(np.int64),
-        "exited": ((outcome == COMPLETED) | (outcome == FAILED)).astype(np.int64),
-        "failed": (outcome == FAILED).astype(np.int64),
-        "cpu_used": jobs["cpu_used"] * cpu,
-        "cpu_core_seconds": jobs["cores"].astype(np.int64) * ran * cpu,
-        "walltime_used_seconds": jobs["walltime_used"].astype(np.int64) * walltime,
-        "walltime_asked_seconds": jobs["walltime"].astype(np.int64) * walltime,
+
+    def cpu() -> Numbers:
+        told: Numbers = (jobs["cpu_used"] >= 0) & (jobs["ran"] > 0) & ended
+        return told
+
+    def walltime() -> Numbers:
+        told: Numbers = (jobs["walltime"] > 0) & (jobs["walltime_used"] >= 0) & ended
+        return told
+
+    made: dict[str, Callable[[], Numbers]] = {
+        "ended": lambda: ended,
+        "exited": lambda: (outcome == COMPLETED) | (outcome == FAILED),
+        "failed": lambda: outcome == FAILED,
+        "cpu_used": lambda: jobs["cpu_used"] * cpu(),
+        "cpu_core_seconds": lambda: jobs["cores"].astype(np.int64) * jobs["ran"] * cpu(),
+        "walltime_used_seconds": lambda: jobs["walltime_used"].astype(np.int64) * walltime(),
+        "walltime_asked_seconds": lambda: jobs["walltime"].astype(np.int64) * walltime(),
     }
+    return {name: made[name]() for name in names}
 
 
 def _usage(jobs: Columns, found: Stretches, month: int, last: int, names: tuple[str, str, str]) -> Columns:

@@ -69,6 +69,7 @@ def kept(before: dict[str, list[dict[str, Any]]], limits: Limits) -> dict[str, l
         "job_span": lambda row: row["job_id"] not in gone,
         "job_array": lambda row: row["number"] not in arrays,
         "node_span": lambda row: row["until"] > spans,
+        "node_month": lambda row: row["month"] >= spans,
         "queue_span": lambda row: row["until"] > spans,
         "usage_hour": lambda row: row["bucket"] >= limits.hours,
         "capacity_hour": lambda row: row["bucket"] >= limits.hours,

@@ -95,7 +95,8 @@ def look_up(view: View, cluster: Cluster, name: str) -> KnownNode | None:
     stale = view.health(cluster).stale
     at = cluster.taken_at if stale and cluster.taken_at is not None else view.now
     since = int(at) // HOUR * HOUR - WEEK
-    spans = view.source.read(one.load_node_spans, found.row, since, stamp=cluster.report)
+    until = int(at if cluster.taken_at is None else cluster.taken_at) + 1
+    spans = view.source.read(one.load_node_spans, cluster.id, found.row, since, until, stamp=cluster.report)
     polls = view.source.read(past.load_polls, cluster.id, since - DAY, stamp=cluster.report)
     known = usage.known_stretches(polls, cluster.period_seconds, since, at)
     # What lies before the first report is told by the spans alone: the store may keep them longer than its polls.

@@ -14,6 +14,7 @@ from agent.recording import Replay
 from agent.report import Job, Report
 from agent.states import HOLDS_CORES, JobState
 from collector import schema
+from collector.node_months import pack_nodes, packed_spans
 from collector.settings import ClusterSettings, CollectorSettings, Settings, StoreSettings
 from collector.store import PollTimes, Store
 from tests.collector.reports import T0, a_job, a_report, as_running
@@ -57,11 +58,19 @@ def play(folder: Path, reports: list[Report], period: int) -> Source:
     return Source(settings)
 
 
-@pytest.fixture(scope="module", params=SERIES)
+@pytest.fixture(scope="module", params=[*SERIES, *(f"{one} old" for one in SERIES[1:])])
 def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    replay = Replay(SAMPLES / request.param)
+    name, _, old = request.param.partition(" ")
+    replay = Replay(SAMPLES / name)
     reports = [take_report(replay) for _ in range(replay.polls)]
-    source = play(tmp_path_factory.mktemp("played"), reports, 10)
+    folder = tmp_path_factory.mktemp("played")
+    source = play(folder, reports, 10)
+    if old:  # as if months had gone by since
+        engine = create_engine(f"sqlite:///{folder / 'store.sqlite'}")
+        pack_nodes(engine, 1, int(reports[-1].taken_at) + 70 * 86400)
+        with engine.connect() as connection:
+            assert len(packed_spans(connection, 1, 0, schema.OPEN)["since"]) > 20
+        engine.dispose()
     yield Played(source, reports)
     source.close()
 

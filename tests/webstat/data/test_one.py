@@ -79,7 +79,7 @@ def test_a_node_is_that_of_the_newest_report(recorded: Recorded, engine: Engine,
         found = queries.load_node(engine, ident, node.name)
         assert found is not None and found.gone_at is None
         assert found.record == node
-        states = queries.load_node_spans(engine, found.row, 0)
+        states = queries.load_node_spans(engine, ident, found.row, 0, OPEN)
         assert states["until"].iloc[-1] == OPEN
         assert states["state"].iloc[-1] == node.state.value
 
@@ -139,7 +139,7 @@ def test_an_empty_store_has_no_job_and_no_node(store: tuple[Store, Engine]) -> N
     assert queries.load_reports_around(engine, 1, T0) == (None, None)
     frames = {
         "since until state cores": queries.load_job_spans(engine, 1),
-        "since until state": queries.load_node_spans(engine, 1, 0),
+        "since until state": queries.load_node_spans(engine, 1, 1, 0, OPEN),
         "id state user name exit_status ended_at": queries.load_states(engine, 1, ["1.pbs01"]),
         "cores_here id name user queue cores started_at ended_at ended_estimated exit_status walltime_seconds": (
             queries.load_jobs_before(engine, 1, "n1", 0, 50)
@@ -155,7 +155,7 @@ def test_frames_have_the_same_dtypes_when_filled(store: tuple[Store, Engine]) ->
     writer, engine = store
     loads = [
         lambda: queries.load_job_spans(engine, 1),
-        lambda: queries.load_node_spans(engine, 1, 0),
+        lambda: queries.load_node_spans(engine, 1, 1, 0, OPEN),
         lambda: queries.load_states(engine, 1, ["1.pbs01"]),
         lambda: queries.load_jobs_before(engine, 1, "n1", 0, 50),
     ]

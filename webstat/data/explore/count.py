@@ -11,7 +11,7 @@ import numpy as np
 
 from collector.columns import Numbers
 from collector.lives import Columns, counts, month_number, runs, spread, waits
-from collector.sums import SUMMED, ended_values
+from collector.sums import ENDED, SUMMED, ended_values
 from webstat.data.explore.cut import COLUMNS, Cut, has_key, matching
 from webstat.data.explore.shapes import Filters, Lives
 
@@ -36,9 +36,6 @@ assert set(MEASURES) == set(SUMMED)
 
 _RUNS = {"core_seconds": "cores", "gpu_seconds": "gpus", "run_seconds": None}
 _WAITS = {"queued_core_seconds": "cores", "queued_seconds": None}
-_ENDED = frozenset(
-    {"ended", "exited", "failed", "cpu_used", "cpu_core_seconds", "walltime_used_seconds", "walltime_asked_seconds"}
-)
 
 
 def columns_for(names: Collection[str], by: str | None, filters: Filters) -> set[str]:
@@ -50,7 +47,7 @@ def columns_for(names: Collection[str], by: str | None, filters: Filters) -> set
         needed.add("gpus")
     if "start_wait_seconds" in names:
         needed.add("wait")
-    if _ENDED & set(names):
+    if not set(ENDED).isdisjoint(names):
         needed.add("outcome")
     if {"cpu_used", "cpu_core_seconds"} & set(names):
         needed |= {"cpu_used", "cores"}
@@ -97,8 +94,9 @@ def measures(lives: Lives, cut: Cut, edges: Numbers, names: Collection[str], fil
         values = {"started": None, "start_wait_seconds": jobs["wait"][began] if "wait" in jobs else None}
         some_values = {name: values[name] for name in values.keys() & wanted}
         found |= counts(rows[began], started[began], some_values, edges, cut.size)
-    if wanted & _ENDED:
-        found |= counts(rows, jobs["ended"], _ended(jobs, names), edges, cut.size)
+    if not wanted.isdisjoint(ENDED):
+        values = ended_values(jobs, [name for name in ENDED if name in wanted])
+        found |= counts(rows, jobs["ended"], values, edges, cut.size)
     return found
 
 
@@ -122,11 +120,3 @@ def month_buckets(months: Numbers, edges: Numbers) -> Numbers:
     starts, end = month_number(edges[:-1]), int(month_number(edges[-1:] - 1)[0]) + 1
     found = np.searchsorted(starts, months, side="right") - 1
     return np.where(months < end, found, -1)
-
-
-def _ended(jobs: Columns, names: Collection[str]) -> Columns:
-    """ended_values(), of columns that are not there as if nobody told them: their measures are not asked for."""
-    untold = np.full_like(jobs["ended"], -1)
-    columns = {name: jobs.get(name, untold) for name in ("cpu_used", "walltime", "walltime_used", "cores")}
-    told = ended_values({**columns, **{name: jobs[name] for name in ("ran", "outcome")}})
-    return {name: numbers for name, numbers in told.items() if name in names}

@@ -7,12 +7,12 @@ import json
 import pandas as pd
 from sqlalchemy import Engine, and_, func, or_, select
 
-from agent.states import USABLE, NodeState
+from agent.states import OUT_OF_SERVICE
 from collector import schema
 from collector.schema import NODE_STATES
 from webstat.data.queries.engine import read_frame
 
-_OUT = [NODE_STATES.index(state) for state in NODE_STATES if state not in {*USABLE, NodeState.RESERVED}]
+_OUT = [NODE_STATES.index(state) for state in OUT_OF_SERVICE]
 
 _RESERVATION = {
     "id": "str",

@@ -40,6 +40,7 @@ from sqlalchemy.pool import NullPool
 
 from agent.states import HOLDS_CORES, IS_PENDING, JobState, NodeState
 from collector import schema
+from collector.node_months import packed_spans
 from collector.rows import hosts_record, join_id
 from collector.schema import JOB_STATES, NODE_STATES, OPEN
 from webstat.data.queries.engine import connected
@@ -241,25 +242,27 @@ def _fill_nodes(connection: Connection, then: Then) -> None:
     # Of a node's spans the last that had begun is the only one that may have gone on.
     begun = _stored["node_span"].alias()
     last = select(func.max(begun.c.since)).where(begun.c.node_id == n.id, begun.c.since <= then.as_of)
-    rows = connection.execute(
-        select(n.id, n.name, n.memory_bytes, n.properties, s.state, s.cores, s.gpus)
+    told = connection.execute(
+        select(s.node_id, s.state, s.cores, s.gpus)
         .join_from(
             _stored["node"],
             _stored["node_span"],
             (s.node_id == n.id) & (s.since == last.correlate(_stored["node"]).scalar_subquery()),
         )
         .where(n.cluster_id == then.cluster_id, s.until > then.as_of)
-    ).mappings()
+    ).all()
+    packed = packed_spans(connection, then.cluster_id, then.as_of, then.as_of + 1)
+    old = zip(*(packed[name].tolist() for name in ("node_id", "state", "cores", "gpus")), strict=True)
+    was = {node_id: (NODE_STATES[state], cores, gpus) for node_id, state, cores, gpus in (*told, *old)}
+    listed = select(n.id, n.name, n.memory_bytes, n.properties).where(n.cluster_id == then.cluster_id)
+    rows = [row for row in connection.execute(listed).mappings() if row["id"] in was]
     held = _held(connection, then.cluster_id)
-    filled = [
-        {
-            **row,
-            "cluster_id": then.cluster_id,
-            "native_state": "",
-            **_in_use(NODE_STATES[row["state"]], row["cores"], held.get(row["name"]), bool(held)),
-        }
-        for row in rows
-    ]
+    filled = []
+    for row in rows:
+        state, cores, gpus = was[row["id"]]
+        span = {"state": NODE_STATES.index(state), "cores": cores, "gpus": gpus}
+        used = _in_use(state, cores, held.get(row["name"]), bool(held))
+        filled.append({**row, **span, **used, "cluster_id": then.cluster_id, "native_state": ""})
     if any(one.gpus is None for one in held.values()):
         # With some unknown, a sum over nodes would call theirs free: then only what jobs hold in all is counted.
         filled = [{**one, "gpus_used": None} for one in filled]

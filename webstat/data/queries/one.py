@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, func, or_, select
 
 from agent.states import JobState
 from collector import schema
+from collector.node_months import packed_spans
 from collector.rows import job_record, join_id, node_record, split_id
 from collector.schema import JOB_STATES, NODE_STATES
 from webstat.data.one import OneJob, OneNode, cores_on, word_ids
@@ -137,11 +138,16 @@ def load_node(engine: Engine, cluster_id: int, name: str) -> OneNode | None:
     return None if row is None else OneNode(row["id"], node_record(row), row["gone_at"])
 
 
-def load_node_spans(engine: Engine, row: int, since: int) -> pd.DataFrame:
-    """The states of a node that went on after `since`, in order: since int64, until int64 (OPEN while it goes on), state str."""
+def load_node_spans(engine: Engine, cluster_id: int, row: int, since: int, until: int) -> pd.DataFrame:
+    """The states of a node within [since, until), in order: since int64, until int64 (OPEN while it goes on), state str."""
     s = schema.node_span.c
-    query = select(s.since, s.until, s.state).where(s.node_id == row, s.until > since).order_by(s.since)
-    frame = read_frame(engine, query, {"since": "int64", "until": "int64", "state": "int64"})
+    query = select(s.since, s.until, s.state).where(s.node_id == row, s.until > since, s.since < until)
+    with one_moment(engine) as connection:
+        told = connection.execute(query).all()
+        packed = packed_spans(connection, cluster_id, since, until)
+    mine = packed["node_id"] == row
+    old = zip(*(packed[name][mine].tolist() for name in ("since", "until", "state")), strict=True)
+    frame = pd.DataFrame(sorted([*map(tuple, told), *old]), columns=["since", "until", "state"], dtype="int64")
     return with_words(frame, NODE_STATES)
 
 
