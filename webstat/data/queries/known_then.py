@@ -77,7 +77,8 @@ def _then(connection: Connection, cluster_id: int, period_seconds: int, at: int)
     before = connection.execute(
         reports.where(p.at <= at, p.taken_at < at + 1).order_by(p.at.desc(), p.id.desc())
     ).first()
-    after = connection.execute(reports.where(p.at > at - DAY, p.taken_at >= at + 1).order_by(p.at, p.id)).first()
+    begun = at - DAY if before is None else before.at
+    after = connection.execute(reports.where(p.at >= begun, p.taken_at >= at + 1).order_by(p.at, p.id)).first()
     known = {"before": before and before.taken_at, "after": after and after.taken_at}
     if after is not None and after.known_since is not None and after.known_since <= at:
         known["known_since"] = after.known_since
@@ -107,7 +108,8 @@ def _then(connection: Connection, cluster_id: int, period_seconds: int, at: int)
 def _failures(connection: Connection, cluster_id: int, report: Row[Any], at: int) -> tuple[int, Row[Any] | None]:
     """How many polls after a report had failed by `at`, and the last of them."""
     p = schema.poll.c
-    failed = and_(p.cluster_id == cluster_id, p.at > report.at, p.at + p.seconds <= at, p.error_code.is_not(None))
+    begun = and_(p.cluster_id == cluster_id, p.at > report.at, p.at <= at)  # within which the index finds them
+    failed = and_(begun, p.at + p.seconds <= at, p.error_code.is_not(None))
     count = connection.scalar(select(func.count()).where(failed)) or 0
     return count, connection.execute(select(schema.poll).where(failed).order_by(p.at.desc()).limit(1)).first()
 
@@ -132,11 +134,13 @@ def load_steps(engine: Engine, cluster_ids: tuple[int, ...], at: int) -> tuple[i
     before, after = [], []
     with one_moment(engine) as connection:
         for ident in cluster_ids:
-            reports = select(p.taken_at).where(p.cluster_id == ident, p.report.is_not(None)).limit(1)
-            before.append(connection.scalar(reports.where(p.at <= at, p.taken_at < at).order_by(p.at.desc())))
-            after.append(connection.scalar(reports.where(p.at > at - DAY, p.taken_at >= at + 1).order_by(p.at)))
-    earlier, later = [int(one) for one in before if one is not None], [int(one) for one in after if one is not None]
-    return max(earlier, default=None), min(later, default=None)
+            reports = select(p.at, p.taken_at).where(p.cluster_id == ident, p.report.is_not(None)).limit(1)
+            last = connection.execute(reports.where(p.at <= at, p.taken_at < at).order_by(p.at.desc())).first()
+            begun = at - DAY if last is None else last.at
+            first = connection.execute(reports.where(p.at >= begun, p.taken_at >= at + 1).order_by(p.at)).first()
+            before += [] if last is None else [int(last.taken_at)]
+            after += [] if first is None else [int(first.taken_at)]
+    return max(before, default=None), min(after, default=None)
 
 
 def load_load(engine: Engine, since: int) -> pd.DataFrame:
