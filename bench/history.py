@@ -29,6 +29,7 @@ from webstat.data.explore.explorer import Asked
 from webstat.data.explore.metrics import METRICS
 from webstat.data.explore.question import read
 from webstat.data.source import Source
+from webstat.memory import keep_freed
 
 STORE = Path(os.environ.get("BENCH_PATH", "var/bench-5y")) / "store.sqlite"
 QUESTIONS = 40
@@ -40,6 +41,7 @@ def main() -> None:
     """Print how long views take, and how long DuckDB takes for the same."""
     if not STORE.exists():
         sys.exit(f"bench: there is no {STORE}; make it with: make bench-store")
+    keep_freed()  # as the web process does
     source = Source(Settings.model_validate({"store": {"url": f"sqlite:///{STORE}"}}))
     connection = duck.load(STORE)
     until = int(max(cluster.taken_at or 0 for cluster in source.clusters()))

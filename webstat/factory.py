@@ -30,6 +30,7 @@ from webstat.components.text import icon
 from webstat.data.source import Source
 from webstat.errors import WebError
 from webstat.live import Hub
+from webstat.memory import keep_freed
 from webstat.pages import CLUSTER, find
 from webstat.parts import CHART
 from webstat.refresh import Refresher
@@ -98,6 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        keep_freed()
         listening = asyncio.create_task(hub.run())
         listening.add_done_callback(_say_if_it_failed)
         yield
