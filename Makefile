@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench bench-store screenshots setup setup-dev clean
+.PHONY: help run demo test lint bench bench-store screenshots agent-zipapp setup setup-dev clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1@\2/p' Makefile | column -t -s @
@@ -31,6 +31,9 @@ bench-store: setup-dev  ## make a store of years to measure with: 10 million job
 
 screenshots: setup-dev  ## docs/images, from the demo clusters
 	@$(PYTHON) -m scripts.screenshots
+
+agent-zipapp:  ## dist/webstat-agent.pyz: the agent as one file, for a login node
+	@python3 -m scripts.agent_zipapp
 
 setup:
 	@python3 scripts/setup.py

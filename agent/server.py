@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from agent import __version__
+from agent import __version__, notify
 from agent.commands import Stopped
 from agent.errors import AgentError, MalformedMessage, SettingsError
 from agent.keys import load_allowed, load_secret
@@ -197,7 +197,9 @@ def serve(settings: AgentSettings, take: Callable[[], Report], facts: Callable[[
             raise SettingsError(f"cannot bind {settings.bind}: {error.strerror}; choose another --bind") from None
         endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
         _log.info("serving", extra=fields(bind=endpoint, curve=keys is not None, collectors=len(allowed)))
+        notify.ready(f"serving {settings.cluster or 'a cluster'} at {endpoint}")
         _loop(socket, Agent(take, facts, settings.min_age, settings.max_message), stop)
+        notify.stopping()
         _log.info("ended")
     finally:
         socket.close()
@@ -220,8 +222,10 @@ def _loop(socket: zmq.Socket[bytes], agent: Agent, stop: Stop) -> None:
     poller = zmq.Poller()
     poller.register(socket, zmq.POLLIN)
     poller.register(stop.fd, zmq.POLLIN)
+    watchdog = notify.watchdog_seconds()
     while True:
-        poller.poll()
+        notify.alive()
+        poller.poll(None if watchdog is None else int(watchdog * 1000))
         if stop.requested:
             return
         try:

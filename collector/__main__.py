@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import zmq.asyncio
 
-from agent import __version__
+from agent import __version__, notify
 from agent.errors import AgentError
 from collector.check import check_cluster
 from collector.database import migrate as migrate_schema
@@ -73,6 +73,7 @@ async def _run(settings: Settings, store: Store) -> None:
     except asyncio.CancelledError:
         logging.getLogger("collector").info("stopped by a signal")
     finally:
+        notify.stopping()
         service.close()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import zmq.asyncio
 
+from agent import notify
 from agent.errors import WireError
 from agent.wire import from_wire
 from collector.announce import Announcer
@@ -96,6 +97,7 @@ class Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._announcer.serve(self.refresh))
             tasks.create_task(self._keep_pruning())
+            tasks.create_task(self._keep_alive())
             for number, watch in enumerate(self.watches):
                 watch.due_at = first_poll(time.time(), number, len(self.watches), watch.period)
                 tasks.create_task(self._keep_polling(watch))
@@ -194,6 +196,19 @@ class Service:
             if rows:
                 log.info("pruned %s", " ".join(f"{table}={number}" for table, number in sorted(rows.items())))
             await asyncio.sleep(PRUNE_EVERY_SECONDS)
+
+    async def _keep_alive(self) -> None:
+        """Tell systemd that both work: this loop and the thread that stores."""
+        notify.ready(self._status())
+        every = notify.watchdog_seconds()
+        while every is not None:
+            await self._in_thread(int)
+            notify.alive(self._status())
+            await asyncio.sleep(every)
+
+    def _status(self) -> str:
+        failing = [watch.name for watch in self.watches if watch.failures]
+        return f"polling {len(self.watches)} clusters" + (f"; no answer from {', '.join(failing)}" if failing else "")
 
     async def refresh(self, name: str) -> dict[str, Any]:
         """What a person who asked for a refresh is told; polls the cluster now where that is allowed."""

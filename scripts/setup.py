@@ -22,6 +22,7 @@ PYTHON = VENV / "bin" / "python"
 MINIMUM = (3, 11)
 TEST_PACKAGES = {
     "chromium": ["chromium", "fonts-roboto-unhinted", "fonts-noto-color-emoji"],
+    "systemd-analyze": ["systemd"],
     "slurmctld": ["munge", "slurmctld", "slurmd", "slurm-client", "slurm-wlm-torque"],
 }
 """Program -> Debian packages that bring it."""
@@ -83,10 +84,10 @@ def install(requirements: Path) -> None:
 
 
 def install_test_programs() -> None:
-    """Chromium and Slurm from Debian's packages, as root; else say what will be skipped."""
+    """Chromium, Slurm and systemd's tools from Debian's packages, as root; else say what will be skipped."""
     for program, packages in TEST_PACKAGES.items():
         if not find_program(program):
-            what = "the page" if program == "chromium" else "a real scheduler"
+            what = {"chromium": "the page", "systemd-analyze": "the units"}.get(program, "a real scheduler")
             command = f"apt-get install {' '.join(packages)}"
             apt_install(packages, f"tests of {what} will be skipped; to have them: {command}", needed=False)
 

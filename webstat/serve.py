@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +15,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from agent import notify
 from collector.errors import SettingsError
 from collector.settings import Settings, load_settings
 from webstat.factory import create_app
@@ -48,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, AssetsMissing) as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"webstat: http://{settings.web.host}:{settings.web.port}/", file=sys.stderr, flush=True)
-    uvicorn.run(
+    address = f"http://{settings.web.host}:{settings.web.port}/"
+    print(f"webstat: {address}", file=sys.stderr, flush=True)
+    config = uvicorn.Config(
         app,
         host=settings.web.host,
         port=settings.web.port,
@@ -58,4 +63,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ws_max_size=1024,
         timeout_graceful_shutdown=2,
     )
-    return 0
+    server = _Server(config, address)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which tells systemd when it listens, and that its loop turns."""
+
+    def __init__(self, config: uvicorn.Config, address: str) -> None:
+        super().__init__(config)
+        self._address = address
+        self._alive: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            notify.ready(f"page at {self._address}")
+            self._alive = asyncio.create_task(_keep_alive())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        notify.stopping()
+        if self._alive is not None:
+            self._alive.cancel()
+        await super().shutdown(sockets)
+
+
+async def _keep_alive() -> None:
+    every = notify.watchdog_seconds()
+    while every is not None:
+        notify.alive()
+        await asyncio.sleep(every)

@@ -19,6 +19,7 @@ import pytest
 import zmq
 
 from agent.wire import from_wire, request_to_wire
+from scripts import agent_zipapp
 from tests.agent.samples import SAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -98,6 +99,18 @@ def test_its_report_is_the_same(python, sample):
     theirs, ours = json.loads(run(python, *arguments)), json.loads(run(sys.executable, *arguments))
     assert theirs == ours
     assert len(theirs["jobs"]) > 50
+
+
+def test_the_zipapp_is_the_agent(python, tmp_path):
+    file = agent_zipapp.make(tmp_path / "agent.pyz")
+    arguments = ["report", "--replay", str(SAMPLES / "openpbs-23.06.06" / "wide")]
+    elsewhere = subprocess.run([python, str(file), *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert elsewhere.returncode == 0, elsewhere.stderr
+    assert elsewhere.stdout == run(python, "-m", "agent", *arguments)
+    bare = subprocess.run([python, "-I", "-S", str(file), *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert bare.returncode == 1
+    assert "no pyzmq" in bare.stderr
+    assert "Traceback" not in bare.stderr
 
 
 def test_it_serves(python):

@@ -1,0 +1,179 @@
+#!/bin/sh
+# Installs webstat as services of systemd, from the folder this file is in:
+#
+#   deploy/install.sh server                      collector and page
+#   deploy/install.sh agent --cluster NAME        the agent, on a cluster's login node
+#   deploy/install.sh uninstall                   services and code; never settings, keys or data
+#
+# The same again upgrades: code and units are replaced, settings, keys and data stay. Options:
+#
+#   --prefix DIR    code and Python packages (/opt/webstat)
+#   --config DIR    webstat.toml, agent.env, keys (/etc/webstat)
+#   --state DIR     the store (/var/lib/webstat)
+#   --units DIR     where systemd looks (/etc/systemd/system)
+#   --user NAME     runs the services; made if it does not exist (webstat)
+#   --bind ADDRESS  agent: listen here, e.g. tcp://0.0.0.0:7621, with CURVE keys (tcp://127.0.0.1:7621, without)
+#   --no-start      do not start or restart anything
+set -eu
+# The system's programs: a Python of root's own could not be run by others.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin
+umask 022
+
+say() { printf 'webstat: %s\n' "$*"; }
+fail() {
+    printf 'webstat: %s\n' "$*" >&2
+    exit 1
+}
+usage() {
+    sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p}' "$0"
+    exit "$1"
+}
+
+source=$(cd "$(dirname "$0")/.." && pwd)
+prefix=/opt/webstat config=/etc/webstat state=/var/lib/webstat units=/etc/systemd/system
+user=webstat bind=tcp://127.0.0.1:7621 cluster='' start=yes
+[ $# -gt 0 ] || usage 2
+role=$1
+shift
+while [ $# -gt 0 ]; do
+    case $1 in
+    --no-start) start=no ;;
+    --cluster | --prefix | --config | --state | --units | --user | --bind)
+        [ $# -gt 1 ] || fail "$1 needs a value"
+        eval "${1#--}=\$2"
+        shift
+        ;;
+    -h | --help) usage 0 ;;
+    *) fail "there is no option $1; see: $0 --help" ;;
+    esac
+    shift
+done
+case $role in
+server | uninstall) ;;
+agent) [ -n "$cluster" ] || [ -e "$config/agent.env" ] || fail "say which cluster this is: --cluster NAME" ;;
+-h | --help) usage 0 ;;
+*) fail "what should be installed? agent, server, or uninstall; see: $0 --help" ;;
+esac
+for dir in "$prefix" "$config" "$state" "$units"; do
+    case $dir in
+    /*[!A-Za-z0-9/._-]* | [!/]* | /) fail "$dir: give an absolute folder, of letters, digits and / . _ - only" ;;
+    esac
+done
+case $cluster in *[!A-Za-z0-9._-]*) fail "$cluster: a cluster's name is of letters, digits, dot, dash, underscore" ;; esac
+[ "$(id -u)" = 0 ] || fail "run this as root: it makes a user and units"
+
+running() { [ "$start" = yes ] && [ -d /run/systemd/system ]; }
+as_user() { setpriv --reuid="$user" --regid="$user" --init-groups "$@"; }
+
+if [ "$role" = uninstall ]; then
+    for service in webstat-web webstat-collector webstat-agent; do
+        [ -e "$units/$service.service" ] || continue
+        if running; then systemctl disable --now "$service"; fi
+        rm -rf "$units/$service.service" "$units/$service.service.d"
+        say "removed $service"
+    done
+    if running; then systemctl daemon-reload; fi
+    if [ -e "$prefix/.installed-by-webstat" ]; then rm -rf "$prefix"; fi
+    say "left as they are: $config, $state, and the user $user"
+    exit 0
+fi
+
+# Nothing of another program is written over.
+if [ -d "$prefix" ] && [ -n "$(ls -A "$prefix")" ] && [ ! -e "$prefix/.installed-by-webstat" ]; then
+    fail "$prefix is not empty and not webstat's; choose another --prefix"
+fi
+if ! id "$user" >/dev/null 2>&1; then
+    useradd --system --user-group --home-dir "$state" --no-create-home --shell /usr/sbin/nologin "$user"
+    say "made the user $user"
+fi
+mkdir -p "$prefix" "$units"
+touch "$prefix/.installed-by-webstat"
+install -d -m 0750 -o root -g "$user" "$config"
+install -d -m 0700 -o "$user" -g "$user" "$config/keys"
+
+# Code: each folder beside the old one, then in its place. What both roles need is the agent's.
+put() {
+    for name in "$@"; do
+        rm -rf "$prefix/$name.new"
+        mkdir -p "$(dirname "$prefix/$name")"
+        cp -R "$source/$name" "$prefix/$name.new"
+        rm -rf "${prefix:?}/$name"
+        mv "$prefix/$name.new" "$prefix/$name"
+    done
+    find "$prefix" -name __pycache__ -not -path "*/.venv/*" -prune -exec rm -rf {} +
+}
+unit() {
+    sed -e "s#@PREFIX@#$prefix#g" -e "s#@CONFIG@#$config#g" -e "s#@STATE@#$state#g" -e "s#@USER@#$user#g" \
+        "$source/deploy/systemd/$1" >"$2.new"
+    chmod 0644 "$2.new"
+    mv "$2.new" "$2"
+}
+begin() {
+    if running; then
+        systemctl daemon-reload
+        for service in "$@"; do
+            systemctl enable --quiet "$service"
+            systemctl restart "$service"
+        done
+        say "started: $*"
+    else
+        say "not started: $* (systemctl enable --now $*)"
+    fi
+}
+
+if [ "$role" = agent ]; then
+    put agent deploy docs
+    if [ ! -x "$prefix/.venv/bin/python" ]; then
+        python=$(command -v python3) || fail "there is no python3 on the PATH"
+        "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' || fail "the agent needs Python 3.9 or newer"
+        "$python" -m venv "$prefix/.venv" || fail "Python's venv module is missing: apt-get install python3-venv"
+    fi
+    "$prefix/.venv/bin/python" -m pip install -q --disable-pip-version-check -r "$source/agent/requirements.txt"
+    install -d -m 0750 -o root -g "$user" "$config/collectors"
+    if [ ! -e "$config/agent.env" ]; then
+        {
+            printf '# The agent of this cluster; every option of "python -m agent serve" has a name here.\n'
+            printf 'WEBSTAT_AGENT_CLUSTER=%s\nWEBSTAT_AGENT_BIND=%s\n' "$cluster" "$bind"
+            case $bind in
+            tcp://127.* | tcp://localhost:* | ipc://*)
+                printf '# Beyond this host: the keys below, and the public keys (.key) of collectors in the folder.\n#' ;;
+            esac
+            printf 'WEBSTAT_AGENT_SECRET_KEY_FILE=%s/keys/agent.key_secret\n' "$config"
+            case $bind in tcp://127.* | tcp://localhost:* | ipc://*) printf '#' ;; esac
+            printf 'WEBSTAT_AGENT_ALLOW=%s/collectors\n' "$config"
+        } >"$config/agent.env"
+        chmod 0640 "$config/agent.env"
+        chgrp "$user" "$config/agent.env"
+    fi
+    if [ ! -e "$config/keys/agent.key_secret" ]; then
+        (cd "$prefix" && as_user .venv/bin/python -m agent keys make "$config/keys" --name agent)
+    fi
+    unit webstat-agent.service "$units/webstat-agent.service"
+    for helper in "${PBS_EXEC:-/opt/pbs}/sbin/pbs_iff" /usr/sbin/pbs_iff /usr/local/sbin/pbs_iff /usr/local/bin/pbs_iff; do
+        if [ -u "$helper" ]; then
+            mkdir -p "$units/webstat-agent.service.d"
+            unit webstat-agent-setuid.conf "$units/webstat-agent.service.d/setuid.conf"
+            say "$helper is setuid: the agent's sandbox lets it be ($units/webstat-agent.service.d/setuid.conf)"
+            break
+        fi
+    done
+    begin webstat-agent
+else
+    put agent collector webstat assets scripts deploy docs demo app.py requirements.txt constraints.txt \
+        package.json package-lock.json .npmrc webstat.example.toml
+    python3 "$prefix/scripts/setup.py"
+    install -d -m 0750 -o "$user" -g "$user" "$state"
+    if [ ! -e "$config/webstat.toml" ]; then
+        sed "s#^url = .*#url = \"sqlite:///$state/webstat.sqlite\"#" "$source/webstat.example.toml" >"$config/webstat.toml"
+        chmod 0640 "$config/webstat.toml"
+        chgrp "$user" "$config/webstat.toml"
+        say "wrote $config/webstat.toml: name your clusters in it"
+        start=no
+    fi
+    if [ ! -e "$config/keys/collector.key_secret" ]; then
+        (cd "$prefix" && as_user .venv/bin/python -m agent keys make "$config/keys" --name collector)
+    fi
+    unit webstat-collector.service "$units/webstat-collector.service"
+    unit webstat-web.service "$units/webstat-web.service"
+    begin webstat-collector webstat-web
+fi
