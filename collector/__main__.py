@@ -1,4 +1,4 @@
-"""The collector's command line: run, once, check, migrate, import-accounting, rollup, prune."""
+"""The collector's command line: run, once, check, migrate, backup, restore, import-accounting, rollup, prune."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ import zmq.asyncio
 
 from agent import __version__, notify
 from agent.errors import AgentError
+from collector import backup as copies
 from collector.check import check_cluster
 from collector.database import migrate as migrate_schema
 from collector.database import open_engine
@@ -138,6 +140,33 @@ def migrate(path: Path) -> None:
     finally:
         engine.dispose()
     click.echo(f"schema {after}" if before == after else f"schema {before or 'none'} -> {after}")
+
+
+@main.command()
+@click.argument("to", metavar="FILE|DIR", type=click.Path(path_type=Path))
+@click.pass_obj
+def backup(path: Path, to: Path) -> None:
+    """Copy the store (SQLite) to a new FILE, or into DIR under a name with the time; also while the collector runs.
+
+    The copy is of one moment and is checked. Exit code 1 where there is none; then nothing is left behind.
+    """
+    began = time.monotonic()
+    file = copies.backup(_settings(path, need_clusters=False), to)
+    click.echo(f"{file}: {file.stat().st_size:,} bytes, checked, in {time.monotonic() - began:.1f} s")
+
+
+@main.command()
+@click.argument("copy", metavar="FILE", type=click.Path(path_type=Path))
+@click.pass_obj
+def restore(path: Path, copy: Path) -> None:
+    """Put a copy that backup made in the store's place; the store that was there is kept beside it.
+
+    Stop the collector before; the page may go on.
+    """
+    aside = copies.restore(_settings(path, need_clusters=False), copy)
+    click.echo(f"{copy} is the store now; start the collector")
+    if aside is not None:
+        click.echo(f"the store that was there: {aside}")
 
 
 @main.command("import-accounting")

@@ -66,22 +66,28 @@ def _config(engine: Engine) -> Config:
     return config
 
 
+def known_revisions() -> list[str]:
+    """The schemas that this version can bring up to date, its own first."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+
+
 def migrate(engine: Engine) -> tuple[str | None, str]:
     """Bring the schema to this version's; returns (revision before, revision after).
 
     Raises StoreTooNew where the store was written by a newer webstat.
     """
-    config = _config(engine)
-    scripts = ScriptDirectory.from_config(config)
-    head = scripts.get_current_head() or ""
+    known = known_revisions()
+    head = known[0]
     with engine.connect() as connection:
         before = MigrationContext.configure(connection).get_current_revision()
-    if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+    if before is not None and before not in known:
         raise StoreTooNew(
             f"the store has schema {before}, this webstat knows up to {head}; install the newer webstat again"
         )
     if before != head:
-        command.upgrade(config, "head")
+        command.upgrade(_config(engine), "head")
     return before, head
 
 
@@ -90,7 +96,7 @@ def require_schema(engine: Engine) -> None:
     database = engine.url.database
     if engine.url.get_backend_name() == "sqlite" and database and not Path(database).exists():
         raise StoreError(f"{database} does not exist; start the collector once")
-    head = ScriptDirectory.from_config(_config(engine)).get_current_head()
+    head = known_revisions()[0]
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     if current != head:

@@ -45,6 +45,12 @@ class StoreSettings(_Table):
             raise ValueError(f"{url!r} is no database address; write e.g. sqlite:///var/webstat.sqlite") from None
         return url
 
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite store; None of other databases."""
+        url = make_url(self.url)
+        return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
 
 class CollectorSettings(_Table):
     """[collector]: polling, and the sockets that web processes use."""
