@@ -21,6 +21,7 @@ from collector.schema import job, job_array, metadata, queue, queue_span
 from collector.store import PollTimes, Store
 from tests.collector.reports import T0, a_job, a_report, jobs_at, reading, table_rows
 
+# Of each later version there is one too, store-0002.sql and so on, as that version wrote it.
 DUMP = Path(__file__).with_name("store-0001.sql")
 """A store as version 0001 of the schema wrote it: six reports, with an array, a node that went, usage and spans."""
 LAST = 1_795_413_091
@@ -101,6 +102,43 @@ def test_it_has_this_version_s_schema(url: str) -> None:
         assert connection.execute(without_rowid).all() == other.execute(without_rowid).all()
     engine.dispose()
     declared.dispose()
+
+
+@pytest.mark.parametrize("version", ["0001", "0002", "0003"])
+def test_a_store_of_each_version_is_brought_up_to_this_one(version: str, tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "store.sqlite")
+    connection.executescript(DUMP.with_name(f"store-{version}.sql").read_text(encoding="utf-8"))
+    connection.close()
+    url = f"sqlite:///{tmp_path}/store.sqlite"
+    before = contents(url)
+    engine = open_engine(url)
+    assert migrate(engine)[0] == version
+    with engine.connect() as connection_:
+        assert compare_metadata(MigrationContext.configure(connection_), metadata) == []
+        spans = len(connection_.execute(spans_of_jobs(true())).all())
+    engine.dispose()
+    after = contents(url)
+    for name in (
+        "cluster",
+        "poll",
+        "node",
+        "node_span",
+        "queue",
+        "queue_span",
+        "usage_hour",
+        "usage_day",
+        "word",
+        "job",
+    ):
+        assert len(before[name]) == len(after[name]) > 0, name
+        for old, new in zip(before[name], after[name], strict=True):
+            assert {key: new[key] for key in old} == old
+    assert spans == len(before["job_span"]) or version == "0003"
+    store = Store(url)
+    number, taken_at = store.latest(1)
+    assert taken_at is not None
+    assert store.store_report(1, a_report(taken_at + 60), PollTimes(taken_at + 60, 0.5)).report == number + 1
+    store.close()
 
 
 def test_it_goes_on_where_it_was(url: str) -> None:
