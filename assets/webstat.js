@@ -181,7 +181,8 @@
       ws.address.set({ zoom: seconds(from) + "-" + seconds(to) });
     },
 
-    /* A click on a chart whose meta names addresses leads to the jobs behind the bucket. */
+    /* A click on a chart whose meta names addresses leads to the jobs behind the bucket, of the band clicked where there
+       are such. */
     clicked() {
       const { triggered } = window.dash_clientside.callback_context;
       const point = triggered.length === 1 && triggered[0].value && triggered[0].value.points[0];
@@ -191,7 +192,8 @@
       const meta = chart && chart.layout.meta;
       if (!meta || !meta.jobs) return;
       const place = Math.min(point.pointNumber, meta.edges.length - 2);
-      ws.address.go(`${meta.jobs}&from=${meta.edges[place]}&to=${meta.edges[place + 1]}`.replace("?&", "?"));
+      const jobs = bandAt(chart, meta.bands || [], place) || meta.jobs;
+      ws.address.go(`${jobs}&from=${meta.edges[place]}&to=${meta.edges[place + 1]}`.replace("?&", "?"));
     },
 
     async refresh(clicks, path, drawn) {
@@ -212,6 +214,17 @@
       return say(answers);
     },
   };
+
+  /* The address of the stacked band under the pointer in a bucket; none above them all. */
+  let pressed = 0;
+  document.addEventListener("mousedown", (event) => (pressed = event.clientY), true);
+
+  function bandAt(chart, bands, place) {
+    const axis = chart._fullLayout.yaxis;
+    const value = axis.p2d(pressed - chart.getBoundingClientRect().top - axis._offset);
+    let top = 0;
+    return bands.find((_, number) => value <= (top += chart.data[number].y[place] || 0));
+  }
 
   /* What is mine is marked by a rule, which no drawing removes. */
   const mine = new CSSStyleSheet();

@@ -102,7 +102,7 @@ def _enter(
     _insert_jobs(connection, cluster_id, new, words)
     touched.stretches.update((hour_of(one.submitted_at), hour_of(one.ended_at)) for one in new)
     touched.ends.update(one.ended_at for one in new)
-    checked = [(before, corrected(before, found[key])) for key, before in there.items()]
+    checked = [(before, corrected(before, found[key])) for key, before in there.items() if not found[key].trace]
     different = [(before, after) for before, after in checked if before != after]
     _correct_jobs(connection, different, words)
     latest = connection.execute(select(cluster.c.taken_at).where(cluster.c.id == cluster_id)).scalar_one() or 0

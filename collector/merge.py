@@ -29,7 +29,8 @@ UNSEEN = ""
 class Ended:
     """A job that has ended, as a log tells it.
 
-    `runs` are those before the last one, (started, ended); `whole` is False where some of them are missing.
+    `runs` are those before the last one, (started, ended); `whole` is False where some of them are missing. `trace` is
+    True where the log is a trace, whose users and queues are numbers: it corrects no job that is known otherwise.
     """
 
     job: Job
@@ -37,6 +38,7 @@ class Ended:
     ended_at: int
     runs: tuple[tuple[int, int], ...] = ()
     whole: bool = True
+    trace: bool = False
 
     @property
     def spans(self) -> list[Span]:

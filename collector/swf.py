@@ -185,7 +185,7 @@ class TraceReader:
             depends_on=None,
             hosts={},
         )
-        return Ended(job, submitted, ended)
+        return Ended(job, submitted, ended, trace=True)
 
 
 def _number(word: str) -> float | None:

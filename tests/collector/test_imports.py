@@ -22,7 +22,7 @@ from collector import imports, logfiles
 from collector.enter import Entered
 from collector.errors import ImportRefused
 from collector.logfiles import LogFile, find_files
-from collector.schema import dirty_hour
+from collector.schema import dirty_hour, job
 from collector.store import PollTimes, Store
 from collector.stretches import extend_known
 from tests.collector.imported import (
@@ -39,7 +39,7 @@ from tests.collector.imported import (
     told,
     write_log,
 )
-from tests.collector.reports import a_job, a_report, as_running
+from tests.collector.reports import a_job, a_report, as_running, table_rows
 
 LIFE = [told("Q", 1, T0), told("S", 1, T0 + 60, start=T0 + 60), told("E", 1, T0 + 99, start=T0 + 60, end=T0 + 99)]
 HOUR, DAY = 3600, 86400
@@ -98,6 +98,17 @@ def test_torque_and_traces(opened: tuple[Store, int]) -> None:
     assert summary.problems[0].reason.startswith("it has 13 ")
     again = import_into(store, cluster_id, TORQUE_LOG, *sorted((SAMPLES / "swf").glob("*.swf")))
     assert (again.jobs, again.files_known) == (Entered(), 3)
+
+
+def test_a_trace_corrects_nothing(opened: tuple[Store, int], tmp_path: Path) -> None:
+    store, cluster_id = opened
+    trace = next(path for path in sorted((SAMPLES / "swf").glob("*.swf")) if path.name != "odd.swf")
+    import_into(store, cluster_id, OPENPBS_LOG)
+    told = table_rows(store.engine, job)
+    after = import_into(store, cluster_id, trace)
+    assert after.jobs.corrected == 0
+    assert table_rows(store.engine, job)[: len(told)] == told
+    assert after.jobs.known > 0, "some stand in both"
 
 
 def test_a_log_that_grows_is_taken_up_where_it_ended(opened: tuple[Store, int], tmp_path: Path) -> None:

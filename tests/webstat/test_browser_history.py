@@ -65,11 +65,24 @@ def test_dates_are_in_the_address(page: Page) -> None:
     expect(page.locator("main")).to_contain_text("5 Oct – 12 Oct 2026")
 
 
-def test_a_click_on_the_chart_lists_the_jobs_of_its_bucket(page: Page) -> None:
-    shown(page)
+@pytest.mark.parametrize(
+    ("query", "height", "expected"),
+    [
+        ("", 0.02, {"event": "ran"}),  # above all bands
+        ("&by=queue", 0.98, {"event": "ran", "queue": "the lowest"}),
+        ("&metric=failed&by=nothing", 0.5, {"event": "ended", "state": "failed"}),
+        ("&metric=wait&by=queue", 0.5, {"event": "started"}),
+    ],
+)
+def test_a_click_on_the_chart_lists_the_jobs_that_its_bucket_counts(
+    page: Page, query: str, height: float, expected: dict[str, str]
+) -> None:
+    shown(page, RANGE + query)
     plot, hovered = page.locator("section[aria-labelledby=q-history] .nsewdrag").first, page.locator(".hoverlayer *")
     for number in range(40):  # a click is on what is hovered over, once the chart has found its place
-        plot.hover(position={"x": 300 + 10 * (number % 2), "y": 100})
+        area = plot.bounding_box()
+        assert area is not None
+        plot.hover(position={"x": 300 + 10 * (number % 2), "y": height * area["height"]})
         page.wait_for_timeout(200)
         if hovered.count():
             break
@@ -77,7 +90,11 @@ def test_a_click_on_the_chart_lists_the_jobs_of_its_bucket(page: Page) -> None:
     page.mouse.up()
     page.wait_for_url(re.compile("/history/jobs"))
     asked = words(page)
-    assert int(asked["to"]) - int(asked["from"]) == 86400
+    assert int(asked.pop("to")) - int(asked.pop("from")) == 86400
+    if "queue" in expected:
+        expected = {**expected, "queue": asked.get("queue", "none")}
+        assert expected["queue"] != "none"
+    assert asked == expected
     expect(page.locator("h1")).to_have_text("Jobs of the past")
 
 

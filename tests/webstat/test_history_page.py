@@ -60,7 +60,12 @@ CUTS = [*NAMES, "nothing"]
 def test_every_metric_by_everything(random: Site, metric: str, by: str) -> None:
     page = random.page(f"/history?metric={metric}&by={by}", now=UNTIL)
     figure = charts(page)[0]
-    assert figure["layout"]["yaxis"]["title"]["text"] == METRICS[metric].unit
+    unit = (
+        "share of the cluster's own usable cores"
+        if (metric, by) == ("utilisation", "cluster")
+        else METRICS[metric].unit
+    )
+    assert figure["layout"]["yaxis"]["title"]["text"] == unit
     edges = figure["layout"]["meta"]["edges"]
     assert all(len(trace["x"]) == len(edges) == len(trace["y"]) for trace in figure["data"])
     assert any(value is not None for trace in figure["data"] for value in trace["y"])
@@ -150,3 +155,28 @@ def test_a_page_before_anything_is_known(tmp_path: Path) -> None:
     assert "Nothing has been recorded yet." in words or "report" in words
     source.close()
     builder.close()
+
+
+def test_of_a_time_to_come_nothing_is_told(random: Site) -> None:
+    page = random.page("/history?from=2031-01-01&to=2031-02-01", now=UNTIL)
+    words = said(page)
+    assert "Nothing is known of this range." in words
+    assert "Out of service longest" not in words
+    assert "Jobs ended–" in words.replace(" ", "").replace("Jobsended", "Jobs ended")
+
+
+@pytest.mark.parametrize("metric", ["wait", "queued-jobs", "cpu-efficiency"])
+def test_the_key_tells_what_the_table_tells(random: Site, metric: str) -> None:
+    page = random.page(f"/history?from=2026-10-05&to=2026-10-20&by=queue&metric={metric}", now=UNTIL)
+    (keys,) = (part for part in walk(page) if part["props"].get("className") == "ws-keys")
+    total = next(
+        part for part in walk(page) if part["type"] == "Tr" and part["props"].get("className") == "fw-semibold"
+    )
+    assert texts(total)[1] in texts(keys)
+
+
+def test_cells_of_waits_lead_to_their_jobs(random: Site) -> None:
+    page = random.page("/history?from=2026-10-05&to=2026-10-20", now=UNTIL)
+    links = [part["props"]["href"] for part in walk(page) if "event=started" in str(part["props"].get("href"))]
+    assert links
+    assert all("queue=" in one and "size=" in one and "cluster=" in one for one in links)

@@ -97,7 +97,7 @@ def chart_card(found: Answer, view: View) -> html.Section:
         zone=asked.zone,
         chart=question.chart if found.metric.additive else "lines",
         gaps=[(gap.since, gap.until) for gap in found.gaps[:40]],
-        meta=_behind(found),
+        meta=_behind(found, question.chart != "lines" and found.metric.additive),
     )
     when = range_words(asked.since, asked.until, asked.zone)
     message = f"{found.metric.name}, {when}: {said(found.all['value'], question)} in all."
@@ -106,7 +106,7 @@ def chart_card(found: Answer, view: View) -> html.Section:
         nothing = (f"No {found.metric.name.lower()} in this range.", "Another range, or fewer filters, may show some.")
     parts: list[Part] = [graph("history-chart-figure", figure, message, nothing)]
     if figure is not None:
-        parts.append(_labels(found, bands, lines, figure))
+        parts.append(_labels(found, bands, lines))
     step = "month" if not asked.exact else question.step
     split = f" and {NAMES[question.by][0]}" if question.by and found.metric.additive else ""
     subtitle = f"{found.metric.unit} per {step}{split}; drag to zoom, click to list the jobs"
@@ -147,24 +147,52 @@ def _drawn(found: Answer, colours: Mapping[str, Shade]) -> tuple[list[Band], lis
     return bands, lines
 
 
-def _behind(found: Answer) -> dict[str, Any]:
-    """For the browser: where a click on the chart leads."""
-    return {"edges": found.edges.tolist(), "jobs": jobs_behind_page(found.asked.question.filter_words())}
+def _behind(found: Answer, stacked: bool) -> dict[str, Any]:
+    """For the browser: where a click on the chart leads, and one on each of the bands where they are stacked."""
+    question = found.asked.question
+    meta = {"edges": found.edges.tolist(), "jobs": jobs_behind_page(history_controls.counted_words(question, {}))}
+    if question.by is None or not stacked:
+        return meta
+    words = found.totals["word"].head(question.shown)
+    keys = [history_controls.counted_words(question, {question.by: word}) for word in words]
+    return {**meta, "bands": [jobs_behind_page(one) for one in keys]}
 
 
-def _labels(found: Answer, bands: list[Band], lines: list[Line], figure: dict[str, Any]) -> html.Div:
-    """What each band and line is, with its mean over the buckets or its total."""
+def _labels(found: Answer, bands: list[Band], lines: list[Line]) -> html.Div:
+    """What each band and line is, with what it comes to over the range: the numbers of the table."""
     question = found.asked.question
     rows: list[Part] = []
     for line in lines[::-1]:
-        mean = float(np.nanmean(line.values)) if np.isfinite(line.values).any() else float("nan")
         mark = html.I(className="ws-dots" if line.dash != "solid" else "ws-rule", **{"aria-hidden": "true"})
-        rows.append(html.Span([mark, line.name, " ", html.B(said(mean, question))]))
-    for band in bands[::-1]:
-        mean = float(np.nanmean(band.values)) if np.isfinite(band.values).any() else float("nan")
+        value = _of_line(found, line.name)
+        rows.append(html.Span([mark, line.name, *([] if value is None else [" ", html.B(said(value, question))])]))
+    values = found.totals["value"]
+    told = [*values.head(question.shown), values.iloc[question.shown :].sum()]
+    for band, value in list(zip(bands, told, strict=False))[::-1]:
         name = person(band.name, 14) if question.by == "user" and band.shade is not OTHERS else foreign(band.name, 14)
-        rows.append(html.Span([bars.key(bars.shade_look(band.shade)), name, " ", html.B(said(mean, question))]))
-    return html.Div(rows, className="ws-keys", title="Means over the buckets")
+        rows.append(html.Span([bars.key(bars.shade_look(band.shade)), name, " ", html.B(said(value, question))]))
+    return html.Div(rows, className="ws-keys", title="Over the whole range")
+
+
+def _of_line(found: Answer, name: str) -> float | None:
+    """What a line of _drawn() comes to over the range; None where only its buckets are told."""
+    now, before = found.all, found.all_before
+    if name == "usable":
+        hours = now["usable_hours"]
+        seconds = found.asked.until - found.asked.since
+        return hours if found.asked.question.metric == "core-hours" else hours * 3600 / seconds
+    if name == "the period before":
+        return None if before is None else before["value"]
+    quantile, percent_, _ = name.partition(" % within")
+    if percent_:
+        return (
+            now[f"wait_{quantile}"]
+            if found.metric.distributed == "wait"
+            else now["value"]
+            if quantile == "50"
+            else None
+        )
+    return now["value"]
 
 
 def _tools(question: Question, view: View) -> html.Div:
@@ -251,6 +279,7 @@ def _row(found: Answer, place: int, row: Any, colours: Mapping[str, Shade], view
     name: Part = "all jobs"
     if question.by:
         shown = person(row.name, 24) if question.by == "user" else foreign(row.name, 32)
+        counted = history_controls.counted_words(question, {question.by: row.word})
         only = link(
             [icon("funnel"), html.Span(f"Only {shorten(row.name, 40)}", className="visually-hidden")],
             history_controls.address(view, question, **history_controls.toggled(question, question.by, row.word)),
@@ -259,7 +288,7 @@ def _row(found: Answer, place: int, row: Any, colours: Mapping[str, Shade], view
         )
         name = [
             bars.key(bars.shade_look(shade)),
-            link(shown, history_controls.jobs_of(asked, question.by, row.word), quiet=True),
+            link(shown, jobs_behind_page(counted, asked.since, asked.until), quiet=True),
             " ",
             only,
         ]

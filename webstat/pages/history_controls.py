@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from dash import dcc, html
@@ -163,8 +163,21 @@ def toggled(question: Question, by: str, word: str) -> dict[str, str | None]:
 
 def jobs_of(asked: Asked, by: str, word: str) -> str:
     """The address of the jobs of one key of a cut, in the range."""
-    narrowed = asked.question.changed(filters=(*_without(asked.question, by), (by, (word,))))
-    return jobs_behind_page(narrowed.filter_words(), asked.since, asked.until)
+    return jobs_behind_page(narrowed(asked.question, {by: word}).filter_words(), asked.since, asked.until)
+
+
+def counted_words(question: Question, keys: Mapping[str, str]) -> dict[str, str]:
+    """The words of the address of the jobs that the metric counts, of these keys of cuts alone; the range may follow."""
+    metric = METRICS[question.metric]
+    if metric.state is not None and not question.kept("state"):
+        keys = {**keys, "state": metric.state}
+    return {**narrowed(question, keys).filter_words(), "event": metric.event}
+
+
+def narrowed(question: Question, keys: Mapping[str, str]) -> Question:
+    """The same of one key alone of each of these cuts."""
+    rest = tuple((cut, words) for cut, words in question.filters if cut not in keys)
+    return question.changed(filters=(*rest, *((by, (word,)) for by, word in keys.items())))
 
 
 def _without(question: Question, by: str) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from dash import html
 
-from webstat.addresses import node_page
+from webstat.addresses import jobs_behind_page, node_page
 from webstat.components.cards import card, empty
 from webstat.components.exports import export_links, question_words
 from webstat.components.graph import graph
@@ -116,6 +118,7 @@ def waits_card(asked: Asked, view: View) -> html.Section:
     busiest = found.groupby(["cluster", "queue"])["jobs"].sum().sort_values(ascending=False).head(MOST_WAITS).index
     rows = []
     several = len(asked.clusters) > 1
+    names = {one.title: one.name for one in asked.clusters}
     for (cluster, queue), some in found.groupby(["cluster", "queue"], sort=True):
         if (cluster, queue) not in busiest:
             continue
@@ -125,7 +128,8 @@ def waits_card(asked: Asked, view: View) -> html.Section:
             if several
             else foreign(str(queue))
         )
-        cells = [_wait_cell(by_size, size) for size in sizes]
+        keys = {"queue": str(queue), **({"cluster": names[str(cluster)]} if several else {})}
+        cells = [_wait_cell(by_size, size, asked, {**keys, "size": size}) for size in sizes]
         rows.append(html.Tr([html.Th(name, scope="row", className="fw-normal text-nowrap"), *cells]))
     made = table(heads, rows, title)
     made.children.className += " ws-tint"
@@ -139,13 +143,15 @@ def waits_card(asked: Asked, view: View) -> html.Section:
     return card(title, subtitle, [made, legend, more], "q-waits", tools=_saved(asked, "waits"))
 
 
-def _wait_cell(by_size: pd.DataFrame, size: str) -> html.Td:
+def _wait_cell(by_size: pd.DataFrame, size: str, asked: Asked, keys: Mapping[str, str]) -> html.Td:
     if size not in by_size.index:
         return cell(UNKNOWN, "n z")
     row = by_size.loc[size]
     tint = next((look for most, look, _ in _TINTS if row["wait_most"] < most), "t5")
     words = [html.B(wait(row["wait_half"]), className="fw-semibold"), " / ", wait(row["wait_most"])]
-    return html.Td(words, className=f"n {tint}", title=f"of {plural(int(row['jobs']), 'job')}")
+    started = {**history_controls.narrowed(asked.question, keys).filter_words(), "event": "started"}
+    jobs = link(words, jobs_behind_page(started, asked.since, asked.until), quiet=True)
+    return html.Td(jobs, className=f"n {tint}", title=f"of {plural(int(row['jobs']), 'job')}")
 
 
 def nodes_card(asked: Asked, view: View) -> html.Section:

@@ -109,6 +109,9 @@ def _period(wish: Wish, zone: tzinfo, now: float) -> Period:
 def _check_places(wish: Wish, count: int) -> None:
     if wish.out == "-" and wish.csv == "-":
         raise click.UsageError("Only one of --out and --csv can go to standard output.")
+    for option, place in (("--out", wish.out), ("--csv", wish.csv)):
+        if place is not None and place.endswith("/") and not Path(place).is_dir():
+            raise click.UsageError(f"{option} {place}: there is no such folder; make it first.")
     if count > 1 and wish.out is not None and not Path(wish.out).is_dir():
         raise click.UsageError(f"{count} reports need a folder: --out DIR, one that exists.")
 

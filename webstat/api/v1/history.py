@@ -15,7 +15,6 @@ from webstat.data.explore.answer import Answer, answered, gaps
 from webstat.data.explore.behind import Wanted, behind, read_wanted
 from webstat.data.explore.cut import CLASSES
 from webstat.data.explore.explorer import Asked
-from webstat.data.explore.metrics import METRICS
 from webstat.data.explore.quantiles import QUANTILES, WITHIN
 from webstat.format import iso
 
@@ -188,7 +187,7 @@ def _meta_of_answer(found: Answer) -> dict[str, Any]:
         before = asked.before
         told = found.all_before is not None
         compared = {**_range(int(before[0]), int(before[1])), "known": found.known_before, "told": told}
-    about = {"metric": question.metric, "unit": METRICS[question.metric].unit, "by": question.by}
+    about = {"metric": question.metric, "unit": found.metric.unit, "by": question.by}
     return {**_meta(asked, found.gaps), **about, "compared": compared}
 
 

@@ -46,7 +46,7 @@ class Answer:
 
     `totals` has a row a key, most first: key int64, name, word (as in addresses) str, value, before (the metric over the
     range and the one before; NaN where not told), share, core_hours, submitted, started, ended, exited (those that told
-    an exit status), failed, wait_half, wait_most, cpu_efficiency float64. `series` has the metric by bucket, a row as of
+    an exit status), failed (NaN where some ended and none told one), wait_half, wait_most, cpu_efficiency float64. `series` has the metric by bucket, a row as of
     totals; `whole` that of everything, `former` that of the period before, where it is compared. `all` and `all_before`
     are over everything: value, core_hours, usable_hours, utilisation, submitted, started, ended, failed, failed_share,
     wait_50, wait_75, wait_90, wait_95, waited (jobs that these rest on), slowdown, cpu_efficiency.
@@ -115,10 +115,17 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
             together = all_slowdown
             value = counter.distributed(cut, wide, metric.distributed, (0.5,))[0][:, :, 0]
     else:
-        series, whole = _values(metric.value, measured, np.diff(all_edges), usable)
-        value, together = _values(metric.value, totals, np.diff(wide), wide_usable)
+        own, wide_own = usable, wide_usable
+        if question.metric == "utilisation" and question.by == "cluster":  # each of its own cores
+            metric = replace(metric, unit="share of the cluster's own usable cores", additive=False)
+            own = np.stack([explorer.capacity(asked, all_edges, key)["usable"].to_numpy() for key in cut.keys])
+            wide_own = _summed(own, halves)
+        series, whole = _values(metric.value, measured, np.diff(all_edges), usable, own)
+        value, together = _values(metric.value, totals, np.diff(wide), wide_usable, wide_own)
     frame = _totals(explorer, asked, metric, cut, totals, value, waits)
     overall = _overall(totals, wide_usable, together, all_waits[0], waited[0], all_slowdown)
+    if not known[first:].any():
+        frame, overall[-1] = frame.iloc[:0], dict.fromkeys(overall[-1], np.nan)
     before = float(np.average(known[:first], weights=np.diff(former))) if question.compare else 0.0
     compared = before >= ENOUGH_KNOWN
     if not compared:
@@ -151,12 +158,15 @@ def _summed(numbers: Numbers, halves: list[slice]) -> Numbers:
     return np.stack([numbers[:, half].sum(axis=1) for half in halves], axis=1)
 
 
-def _values(value: Value, measured: Measured, seconds: Numbers, usable: Numbers) -> tuple[Numbers, Numbers]:
-    """A metric by key and bucket, and that of everything by bucket."""
+def _values(
+    value: Value, measured: Measured, seconds: Numbers, usable: Numbers, own: Numbers
+) -> tuple[Numbers, Numbers]:
+    """A metric by key and bucket, and that of everything by bucket; `own` is what is usable to a key."""
     together = {name: numbers.sum(axis=0, keepdims=True) for name, numbers in measured.items()}
     # Where offline nodes still worked off jobs, what was in use was usable.
     usable = np.where(usable > 0, np.maximum(usable, together["core_seconds"][0]), usable)
-    return value(measured, seconds, usable), value(together, seconds, usable)[0]
+    own = np.where(own > 0, np.maximum(own, measured["core_seconds"]), own) if own.ndim == 2 else usable
+    return value(measured, seconds, own), value(together, seconds, usable)[0]
 
 
 def _totals(
@@ -179,7 +189,8 @@ def _totals(
             "before": value[active, 0] if value.shape[1] > 1 else np.full(len(active), np.nan),
             "share": divided(now, np.nansum(now)) if metric.additive else np.full(len(active), np.nan),
             "core_hours": last["core_seconds"][active] / HOUR,
-            **{name: last[name][active] for name in ("submitted", "started", "ended", "exited", "failed")},
+            **{name: last[name][active] for name in ("submitted", "started", "ended", "exited")},
+            "failed": np.where((last["exited"] > 0) | (last["ended"] == 0), last["failed"], np.nan)[active],
             "wait_half": waits[active, -1, 0],
             "wait_most": waits[active, -1, 1],
             "cpu_efficiency": divided(last["cpu_used"], last["cpu_core_seconds"])[active],

@@ -278,11 +278,15 @@ class Explorer:
         self._recent.put(place, lives, sum(numbers.nbytes for numbers in lives.jobs.values()))
         return lives
 
-    def capacity(self, asked: Asked, edges: Numbers) -> pd.DataFrame:
-        """Capacity by bucket: installed, usable, gpus (core and GPU seconds), nodes, nodes_offline, nodes_down (node seconds)."""
+    def capacity(self, asked: Asked, edges: Numbers, cluster_id: int | None = None) -> pd.DataFrame:
+        """Capacity by bucket: installed, usable, gpus (core and GPU seconds), nodes, nodes_offline, nodes_down (node seconds).
+
+        Of all clusters of the question together, or of one of them.
+        """
+        ids = asked.ids if cluster_id is None else (cluster_id,)
         since, until = int(edges[0]), int(edges[-1])
         by_day = until - since > MOST_HOURS or since < self._ask(history.load_hours_since, asked.ids)
-        frame = self._ask(history.load_capacity, asked.ids, since, until, by_day)
+        frame = self._ask(history.load_capacity, ids, since, until, by_day)
         starts = frame["bucket"].to_numpy()
         size = buckets.DAY if by_day else buckets.HOUR
         last = max((cluster.until for cluster in asked.known), default=until)
@@ -304,8 +308,9 @@ class Explorer:
         return frame
 
     def worst_nodes(self, asked: Asked, limit: int) -> pd.DataFrame:
-        """load_worst_nodes() of the range."""
-        frame: pd.DataFrame = self._ask(history.load_worst_nodes, asked.ids, asked.since, asked.until, limit)
+        """load_worst_nodes() of the range, as far as it has passed."""
+        until = min(asked.until, max((cluster.until for cluster in asked.known), default=0))
+        frame: pd.DataFrame = self._ask(history.load_worst_nodes, asked.ids, asked.since, until, limit)
         return frame
 
     def names(self, asked: Asked, by: str | None, keys: Sequence[int]) -> list[str]:

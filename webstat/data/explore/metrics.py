@@ -26,7 +26,10 @@ def divided(part: Numbers, whole: Numbers) -> Numbers:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. What is `additive` adds up over keys, so it may be stacked; of what is `distributed` the median is taken."""
+    """One metric. What is `additive` adds up over keys, so it may be stacked; of what is `distributed` the median is taken.
+
+    The jobs behind a bucket are those that did `event` in it, and of these those with an end state, where `state` is one.
+    """
 
     name: str
     unit: str
@@ -34,6 +37,8 @@ class Metric:
     value: Value | None = None
     additive: bool = True
     distributed: str | None = None
+    event: str = "ran"
+    state: str | None = None
 
 
 def _sum(name: str, size: float = 1.0) -> Value:
@@ -62,17 +67,41 @@ METRICS = {
     "running-cores": Metric("Cores in use", "cores in use, mean", ("core_seconds",), _mean("core_seconds")),
     "running-jobs": Metric("Running jobs", "running jobs, mean", ("run_seconds",), _mean("run_seconds")),
     "queued-cores": Metric(
-        "Cores waited for", "cores waited for, mean", ("queued_core_seconds",), _mean("queued_core_seconds")
+        "Cores waited for",
+        "cores waited for, mean",
+        ("queued_core_seconds",),
+        _mean("queued_core_seconds"),
+        event="lived",
     ),
-    "queued-jobs": Metric("Queued jobs", "waiting jobs, mean", ("queued_seconds",), _mean("queued_seconds")),
-    "submitted": Metric("Jobs submitted", "jobs submitted", ("submitted",), _sum("submitted")),
-    "started": Metric("Jobs started", "jobs started", ("started",), _sum("started")),
-    "ended": Metric("Jobs ended", "jobs ended", ("ended",), _sum("ended")),
-    "failed": Metric("Failed jobs", "jobs with an exit status other than 0", ("failed",), _sum("failed")),
-    "wait": Metric("Waits", "wait of half of the jobs that started", additive=False, distributed="wait"),
-    "slowdown": Metric("Slowdown", "(wait + run) ÷ run of half of the jobs", additive=False, distributed="slowdown"),
-    "cpu-efficiency": Metric("CPU efficiency", "processor time ÷ (cores × run)", _CPU, _ratio(*_CPU), additive=False),
+    "queued-jobs": Metric(
+        "Queued jobs", "waiting jobs, mean", ("queued_seconds",), _mean("queued_seconds"), event="lived"
+    ),
+    "submitted": Metric("Jobs submitted", "jobs submitted", ("submitted",), _sum("submitted"), event="submitted"),
+    "started": Metric("Jobs started", "jobs started", ("started",), _sum("started"), event="started"),
+    "ended": Metric("Jobs ended", "jobs ended", ("ended",), _sum("ended"), event="ended"),
+    "failed": Metric(
+        "Failed jobs",
+        "jobs with an exit status other than 0",
+        ("failed",),
+        _sum("failed"),
+        event="ended",
+        state="failed",
+    ),
+    "wait": Metric(
+        "Waits", "wait of half of the jobs that started", additive=False, distributed="wait", event="started"
+    ),
+    "slowdown": Metric(
+        "Slowdown", "(wait + run) ÷ run of half of the jobs", additive=False, distributed="slowdown", event="ended"
+    ),
+    "cpu-efficiency": Metric(
+        "CPU efficiency", "processor time ÷ (cores × run)", _CPU, _ratio(*_CPU), additive=False, event="ended"
+    ),
     "walltime-efficiency": Metric(
-        "Walltime used of asked", "walltime used ÷ walltime asked", _WALLTIME, _ratio(*_WALLTIME), additive=False
+        "Walltime used of asked",
+        "walltime used ÷ walltime asked",
+        _WALLTIME,
+        _ratio(*_WALLTIME),
+        additive=False,
+        event="ended",
     ),
 }

@@ -14,6 +14,7 @@ import pandas as pd
 
 from collector.columns import Numbers
 from webstat.data.explore import buckets
+from webstat.data.explore.answer import known_share
 from webstat.data.explore.cut import CLASSES, Product
 from webstat.data.explore.explorer import EVERYTHING, Asked, Explorer
 from webstat.data.explore.metrics import HOUR, divided
@@ -44,11 +45,15 @@ def week(explorer: Explorer, asked: Asked) -> Week:
     counter = explorer.counter(asked, int(edges[0]), ("core_seconds",), ())
     used = counter.measured(EVERYTHING, edges, ("core_seconds",))["core_seconds"][0]
     usable = explorer.capacity(asked, edges)["usable"].to_numpy()
-    known = usable > 0
+    known = (usable > 0) & (_known(explorer, asked, edges) > 0.5)
     places = _hours_of_week(edges[:-1], zone)[known]
     work = np.bincount(places, weights=used[known], minlength=168)
     room = np.bincount(places, weights=np.maximum(usable, used)[known], minlength=168)
     return Week(since, divided(work, room).reshape(7, 24))
+
+
+def _known(explorer: Explorer, asked: Asked, edges: Numbers) -> Numbers:
+    return known_share(explorer.stretches(asked, int(edges[0]), int(edges[-1])), asked, edges)
 
 
 def _hours_of_week(starts: Numbers, zone: tzinfo) -> Numbers:
@@ -123,7 +128,7 @@ def nodes(explorer: Explorer, asked: Asked) -> pd.DataFrame:
     """Nodes in and out of service by bucket, means: at int64, up, offline, down float64, NaN where not known."""
     frame = explorer.capacity(asked, asked.edges)
     seconds = np.diff(asked.edges)
-    known = frame["nodes"].to_numpy() > 0
+    known = (frame["nodes"].to_numpy() > 0) & (_known(explorer, asked, asked.edges) > 0)
     out = {name: frame[f"nodes_{name}"].to_numpy() / seconds for name in ("offline", "down")}
     up = frame["nodes"].to_numpy() / seconds - out["offline"] - out["down"]
     columns = {"up": up, **out}

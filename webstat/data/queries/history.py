@@ -210,7 +210,7 @@ def load_worst_nodes(engine: Engine, cluster_ids: Collection[int], since: int, u
     query = (
         select(n.cluster_id, n.name, offline, down, func.count())
         .join(schema.node_span, s.node_id == n.id)
-        .where(n.cluster_id.in_(cluster_ids), s.state.in_(_OUT), s.since < until, s.until > since)
+        .where(n.cluster_id.in_(cluster_ids), s.state.in_(_OUT), s.since < until, s.until > since, last > first)
         .group_by(n.id)
         .order_by((offline + down).desc(), n.name)
         .limit(limit)
