@@ -44,6 +44,7 @@
   });
 
   /* The slider: while it is moved the date goes along; where it is let go is the moment. */
+  let moved = false;
   function slide(place) {
     const { zone } = place.dataset;
     const [first, max] = [Number(place.dataset.min), Number(place.dataset.max)];
@@ -52,8 +53,13 @@
     if (!field) {
       field = ws.make("input", "form-range", [], { type: "range", "aria-label": "Moment" });
       field.addEventListener("input", () => tell(field, place.dataset.zone));
-      field.addEventListener("change", () => go(Number(field.value)));
+      field.addEventListener("change", () => {
+        moved = true;
+        go(Number(field.value));
+      });
       place.append(field);
+      if (moved) field.focus({ preventScroll: true }); // the bar of the new moment has a new slider: keys go on with it
+      moved = false;
     }
     // Whole steps back from the newest report, so that its end is that one.
     Object.assign(field, { max, min: max - step * STEPS, step });

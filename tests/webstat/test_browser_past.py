@@ -97,6 +97,20 @@ def test_the_slider_and_the_date_choose_a_moment(look: Looker, taken: list[int])
     expect(page.locator("#past .ws-past")).to_have_count(0)
 
 
+def test_the_slider_is_moved_on_by_keys(look: Looker, taken: list[int]) -> None:
+    page = look.open(f"/cluster/series?at={taken[-1]}")
+    slider = page.get_by_role("slider", name="Moment")
+    slider.focus()
+    moments = [taken[-1]]
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_url(lambda url: f"at={moments[-1]}" not in url)
+        look.settle()
+        expect(slider).to_be_focused()
+        moments.append(at(look) or 0)
+    assert moments == sorted(moments, reverse=True) and len(set(moments)) == 4
+
+
 def test_the_past_stands_still(browser: Browser, tmp_path: Path) -> None:
     """News of reports change nothing, and no age counts on but that of the moment itself."""
     recorded, collector = record(tmp_path / "store.sqlite", "torque"), FakeCollector()

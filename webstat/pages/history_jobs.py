@@ -135,7 +135,7 @@ def _card(found: Behind, wanted: Wanted, offset: int, view: View) -> Part:
         _sorted("Started", "started_at", wanted, view, WIDE),
         _sorted("Ran", "run_seconds", wanted, view, f"n {WIDE}"),
         _sorted("Core-hours", "core_hours", wanted, view, "n"),
-        _sorted("How it ended", "state", wanted, view),
+        _sorted("How it ended", "state", wanted, view, WIDE),
     ]
     body = table([heads], [_row(job, schedulers.get(job.cluster), view, users) for job in rows], "Jobs of the past")
     return html.Div(html.Div([body, _pages(found, offset, view)], className="card-body"), className="card")
@@ -162,17 +162,18 @@ def _row(job: Any, scheduler: str | None, view: View, users: bool) -> html.Tr:
         below = [person(job.user, 14), " · ", *below]
     number_words = job.id.partition(".")[0]
     ran = UNKNOWN if job.run_seconds != job.run_seconds else duration(job.run_seconds)
+    how = _how(job, scheduler, view)
     title = html.Th(
         [
             link(foreign(number_words), job_page(job.cluster, job.id), title=job.id),
             name,
             html.Div(below, className=f"{NARROW} ws-sub"),
+            html.Div(how, className=f"{NARROW} ws-sub text-wrap"),
         ],
         scope="row",
         className="fw-normal text-nowrap",
     )
     cluster = view.cluster(job.cluster)
-    how = _how(job, scheduler, view)
     return html.Tr(
         [
             title,
@@ -187,7 +188,7 @@ def _row(job: Any, scheduler: str | None, view: View, users: bool) -> html.Tr:
             cell(clock(job.started_at, view) if job.started_at == job.started_at else UNKNOWN, f"text-nowrap {WIDE}"),
             cell(ran, f"n {WIDE}"),
             cell([_hours(job.core_hours), html.Div(f"ran {ran}", className=f"{NARROW} ws-sub")], "n"),
-            cell(how, "ws-wrap"),
+            cell(how, f"ws-wrap {WIDE}"),
         ]
     )
 
