@@ -1,4 +1,4 @@
-/* The dates of the history page: two fields that are in the address. */
+/* The fields of the history page that are in its address: two dates, and a name to filter by. */
 (function () {
   "use strict";
   const ws = window.webstat;
@@ -26,5 +26,26 @@
     if (document.activeElement !== field) field.value = value;
   }
 
-  ws.after.push(() => document.querySelectorAll(".ws-date").forEach(fill));
+  function only(place) {
+    if (place.firstChild) return;
+    const cuts = place.dataset.cuts.split(" ");
+    const choice = ws.make("select", "form-select", cuts.map((cut) => ws.make("option", "", [cut], { value: cut })), {
+      "aria-label": "What to filter by",
+    });
+    const field = ws.make("input", "form-control", [], { type: "search", placeholder: "name", "aria-label": "Only this name" });
+    field.addEventListener("change", () => {
+      // A comma divides the names of a list.
+      const name = field.value.trim().replace(/%/g, "%25").replace(/,/g, "%2C");
+      if (!name) return;
+      const kept = new URLSearchParams(location.search).get(choice.value);
+      field.value = "";
+      ws.address.set({ [choice.value]: kept ? `${kept},${name}` : name });
+    });
+    place.append(choice, field);
+  }
+
+  ws.after.push(() => {
+    document.querySelectorAll(".ws-date").forEach(fill);
+    document.querySelectorAll(".ws-only").forEach(only);
+  });
 })();

@@ -65,6 +65,20 @@ def test_dates_are_in_the_address(page: Page) -> None:
     expect(page.locator("main")).to_contain_text("5 Oct – 12 Oct 2026")
 
 
+def test_a_name_is_typed_to_filter_by_it(page: Page) -> None:
+    shown(page)
+    field = page.get_by_label("Only this name")
+    field.fill("alice")
+    field.press("Enter")
+    page.wait_for_url(re.compile("user=alice"))
+    expect(page.locator("main")).to_contain_text("user alice")
+    page.get_by_label("What to filter by").select_option("user")
+    field.fill("nobody, really 100 %")
+    field.press("Enter")
+    expect(page.locator("main")).to_contain_text("No user is named 'nobody, really 100 %' in what is stored.")
+    assert words(page)["user"] == "alice,nobody%2C really 100 %25"
+
+
 @pytest.mark.parametrize(
     ("query", "height", "expected"),
     [

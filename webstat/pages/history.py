@@ -11,11 +11,12 @@ from webstat.components.exports import question_words
 from webstat.components.job import copy
 from webstat.components.text import Part, icon
 from webstat.data.explore.answer import Answer, answered
+from webstat.data.explore.cut import NAMES
 from webstat.data.explore.explorer import Asked
 from webstat.data.explore.quantiles import WITHIN
 from webstat.data.explore.question import Question, read
 from webstat.figures.history import range_words
-from webstat.format import UNKNOWN, compact, duration, number, percent, plural, wait
+from webstat.format import UNKNOWN, compact, duration, number, percent, plural, shorten, wait
 from webstat.pages import history_chart, history_controls, history_tables
 from webstat.pages.history_chart import arrow
 from webstat.view import View
@@ -36,6 +37,7 @@ def layout(view: View) -> list[Part]:
     question, problems = question_of(view)
     asked = view.source.explorer.asked(question, view.clusters)
     controls = history_controls.controls(asked, view)
+    problems += [f"No {NAMES[by][0]} is named {shorten(name, 60)!r} in what is stored." for by, name in asked.strangers]
     said = [note("warn", problem, extra="mb-3") for problem in problems]
     if not asked.known or view.source.explorer.extent(asked.clusters) is None:
         nothing = empty(

@@ -11,7 +11,7 @@ from webstat.addresses import jobs_behind_page
 from webstat.components.choices import choices
 from webstat.components.text import Part, foreign, icon, link
 from webstat.data.explore.buckets import fitting_steps
-from webstat.data.explore.cut import CLASSES, NAMES
+from webstat.data.explore.cut import CLASSES, NAMES, WORDS
 from webstat.data.explore.explorer import Asked
 from webstat.data.explore.metrics import METRICS
 from webstat.data.explore.question import ALL, CHARTS, RANGES, Question
@@ -43,6 +43,10 @@ def controls(asked: Asked, view: View) -> html.Div:
     ]
     chosen = html.Div(parts, className="card-body py-2 d-flex flex-wrap align-items-end gap-3")
     return html.Div([chosen, _filters(question, view)], className="card mb-3 ws-ask")
+
+
+_NAMED = " ".join(by for by in NAMES if by in WORDS)
+"""The cuts of which a name can be typed; assets/history.js makes the fields."""
 
 
 def _field(label: str, content: Sequence[Part]) -> html.Div:
@@ -184,8 +188,8 @@ def _without(question: Question, by: str) -> tuple[tuple[str, tuple[str, ...]], 
     return tuple((cut, words) for cut, words in question.filters if cut != by)
 
 
-def _filters(question: Question, view: View) -> html.Div | None:
-    """The filters in force, each with a way out of it."""
+def _filters(question: Question, view: View) -> html.Div:
+    """The filters in force, each with a way out of it, and a field for one more."""
     chips: list[Part] = []
     for by, kept in question.filters:
         if by == "cluster":
@@ -205,7 +209,6 @@ def _filters(question: Question, view: View) -> html.Div | None:
                 className="btn btn-sm btn-outline-secondary",
             )
             chips.append(out)
-    if not chips:
-        return None
     words = html.Span("Only", className="ws-sub")
-    return html.Div([words, *chips], className="card-body pt-0 pb-2 d-flex flex-wrap align-items-center gap-2")
+    named = html.Div(className="ws-only input-group", **{"data-cuts": _NAMED})
+    return html.Div([words, *chips, named], className="card-body pt-0 pb-2 d-flex flex-wrap align-items-center gap-2")

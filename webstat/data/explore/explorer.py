@@ -64,6 +64,8 @@ class Asked:
     exact: bool
     skipped: frozenset[Month] = frozenset()
     """Months of whose jobs the filters keep none."""
+    strangers: tuple[tuple[str, str], ...] = ()
+    """Names that filters keep and that the store does not know: (cut, name)."""
 
     @property
     def wanted(self) -> tuple[Row[Any], ...]:
@@ -246,7 +248,11 @@ class Explorer:
         last = max((cluster.until for cluster in known), default=question.until)
         until = min(question.until, last) if last > question.since else question.until
         first = 2 * question.since - until if question.compare else question.since
-        keys = {by: self._keys(by, words) for by, words in question.filters if by != "cluster"}
+        keys, strangers = {}, []
+        for by, kept in question.filters:
+            if by != "cluster":
+                keys[by], unknown = self._keys(by, kept)
+                strangers += [(by, word) for word in unknown]
         skipped = frozenset[Month]().union(
             *(self._gatherer.lacking(months, first, until, COLUMNS[by], kept) for by, kept in keys.items())
         )
@@ -257,7 +263,7 @@ class Explorer:
         else:
             edges = buckets.month_edges(question.since, until)
             edges[-1] = max(min(int(edges[-1]), last), int(edges[-2]) + 1)
-        return Asked(question, chosen, known, months, keys, edges, exact, skipped)
+        return Asked(question, chosen, known, months, keys, edges, exact, skipped, tuple(strangers))
 
     def counter(self, asked: Asked, since: int, names: Collection[str], cuts: Collection[str | None]) -> Counter:
         """What counts the measures named, waits and slowdowns from `since` on, by these cuts."""
@@ -334,8 +340,10 @@ class Explorer:
             return [names.get(key, str(key)) for key in keys]
         return [CLASSES[by][key][0] for key in keys] if by in CLASSES else self.names(asked, by, keys)
 
-    def _keys(self, by: str, words: Collection[str]) -> tuple[int, ...]:
+    def _keys(self, by: str, words: Collection[str]) -> tuple[tuple[int, ...], list[str]]:
+        """The keys of a cut that words name, and the words that the store does not know."""
         if by in WORDS:
             found = self._ask(history.load_word_ids, words)
-            return (*found.values(), *([0] if NONE in words else []))
-        return tuple(key for key, (word, _) in CLASSES[by].items() if word in words)
+            unknown = [word for word in words if word not in found and word != NONE]
+            return (*found.values(), *([0] if NONE in words else [])), unknown
+        return tuple(key for key, (word, _) in CLASSES[by].items() if word in words), []
