@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,8 +89,8 @@ def chart_card(found: Answer, view: View) -> html.Section:
     bands, lines = _drawn(found, colours)
     figure = history_figure(
         found.edges,
-        bands,
-        lines,
+        [band for band, _ in bands],
+        [line for line, _ in lines],
         unit=found.metric.unit,
         form=form_of(question),
         theme=view.theme,
@@ -111,39 +111,45 @@ def chart_card(found: Answer, view: View) -> html.Section:
     split = f" and {NAMES[question.by][0]}" if question.by and found.metric.additive else ""
     subtitle = f"{found.metric.unit} per {step}{split}; drag to zoom, click to list the jobs"
     tools = _tools(question, view)
-    body = [html.Div(parts, className="ws-plot"), *([_as_table(found, bands, lines)] if figure is not None else [])]
+    drawn = [one for one, _ in (*bands, *lines)]
+    body = [html.Div(parts, className="ws-plot"), *([_as_table(found, drawn)] if figure is not None else [])]
     return card(_QUESTIONS[question.metric], subtitle, body, "q-history", tools=tools, fill=False)
 
 
-def _drawn(found: Answer, colours: Mapping[str, Shade]) -> tuple[list[Band], list[Line]]:
-    question = found.asked.question
-    shown = min(question.shown, len(found.totals))
-    bands: list[Band] = []
+def _drawn(
+    found: Answer, colours: Mapping[str, Shade]
+) -> tuple[list[tuple[Band, float]], list[tuple[Line, float | None]]]:
+    """The bands and lines of the chart, each with what it comes to over the range; None where only its buckets are told."""
+    question, now = found.asked.question, found.all
     if found.lines is not None and question.by is None:
-        lines = [
-            Line(f"{round(share * 100)} % within", values, dash)
+        told = {0.5: now["value"]}  # of slowdowns only the half is told over the range
+        if found.metric.distributed == "wait":
+            told = {share: now[f"wait_{share * 100:.0f}"] for share in QUANTILES}
+        return [], [
+            (Line(f"{share * 100:.0f} % within", values, dash), told.get(share))
             for share, values, dash in zip(QUANTILES, found.lines, _DASHES, strict=True)
         ]
-        return [], lines
     if question.by is None and not found.metric.additive:
-        return [], [Line("all", found.whole)]
-    for place in range(shown):
-        name = found.totals["name"].iat[place]
-        bands.append(Band(name, found.series[place], colours.get(name, OTHERS) if question.by else Shade(0)))
-    rest = len(found.totals) - shown
-    lines = []
-    if found.metric.additive:
-        if rest:
-            bands.append(Band(f"{number(rest)} others", found.series[shown:].sum(axis=0), OTHERS))
-        lines.append(Line("all", found.whole))
-    else:
-        lines.append(Line("all jobs", found.whole))
-    if question.metric == "core-hours" and not found.asked.keys:
-        lines.append(Line("usable", found.usable, "dot"))
-    if question.metric == "running-cores" and not found.asked.keys:
-        lines.append(Line("usable", found.usable * 3600 / np.diff(found.edges), "dot"))
-    if found.former is not None:
-        lines.append(Line("the period before", found.former[: len(found.whole)], "dash"))
+        return [], [(Line("all", found.whole), now["value"])]
+    values = found.totals["value"].to_numpy()
+    shown = min(question.shown, len(values))
+    bands: list[tuple[Band, float]] = []
+    for name, series, value in zip(found.totals["name"].head(shown), found.series, values, strict=False):
+        bands.append((Band(name, series, colours.get(name, OTHERS) if question.by else Shade(0)), float(value)))
+    rest = len(values) - shown
+    if found.metric.additive and rest:
+        others = Band(f"{number(rest)} others", found.series[shown:].sum(axis=0), OTHERS)
+        bands.append((others, float(values[shown:].sum())))
+    lines: list[tuple[Line, float | None]] = [
+        (Line("all" if found.metric.additive else "all jobs", found.whole), now["value"])
+    ]
+    usable, hours = found.usable, now["usable_hours"]
+    if question.metric == "running-cores":
+        usable, hours = usable * 3600 / np.diff(found.edges), hours * 3600 / (found.asked.until - found.asked.since)
+    if question.metric in ("core-hours", "running-cores") and not found.asked.keys:
+        lines.append((Line("usable", usable, "dot"), hours))
+    if found.former is not None and found.all_before is not None:
+        lines.append((Line("the period before", found.former[: len(found.whole)], "dash"), found.all_before["value"]))
     return bands, lines
 
 
@@ -158,41 +164,17 @@ def _behind(found: Answer, stacked: bool) -> dict[str, Any]:
     return {**meta, "bands": [jobs_behind_page(one) for one in keys]}
 
 
-def _labels(found: Answer, bands: list[Band], lines: list[Line]) -> html.Div:
+def _labels(found: Answer, bands: Sequence[tuple[Band, float]], lines: Sequence[tuple[Line, float | None]]) -> html.Div:
     """What each band and line is, with what it comes to over the range: the numbers of the table."""
     question = found.asked.question
     rows: list[Part] = []
-    for line in lines[::-1]:
+    for line, whole in lines[::-1]:
         mark = html.I(className="ws-dots" if line.dash != "solid" else "ws-rule", **{"aria-hidden": "true"})
-        value = _of_line(found, line.name)
-        rows.append(html.Span([mark, line.name, *([] if value is None else [" ", html.B(said(value, question))])]))
-    values = found.totals["value"]
-    told = [*values.head(question.shown), values.iloc[question.shown :].sum()]
-    for band, value in list(zip(bands, told, strict=False))[::-1]:
+        rows.append(html.Span([mark, line.name, *([] if whole is None else [" ", html.B(said(whole, question))])]))
+    for band, value in bands[::-1]:
         name = person(band.name, 14) if question.by == "user" and band.shade is not OTHERS else foreign(band.name, 14)
         rows.append(html.Span([bars.key(bars.shade_look(band.shade)), name, " ", html.B(said(value, question))]))
     return html.Div(rows, className="ws-keys", title="Over the whole range")
-
-
-def _of_line(found: Answer, name: str) -> float | None:
-    """What a line of _drawn() comes to over the range; None where only its buckets are told."""
-    now, before = found.all, found.all_before
-    if name == "usable":
-        hours = now["usable_hours"]
-        seconds = found.asked.until - found.asked.since
-        return hours if found.asked.question.metric == "core-hours" else hours * 3600 / seconds
-    if name == "the period before":
-        return None if before is None else before["value"]
-    quantile, percent_, _ = name.partition(" % within")
-    if percent_:
-        return (
-            now[f"wait_{quantile}"]
-            if found.metric.distributed == "wait"
-            else now["value"]
-            if quantile == "50"
-            else None
-        )
-    return now["value"]
 
 
 def _tools(question: Question, view: View) -> html.Div:
@@ -208,11 +190,11 @@ def _tools(question: Question, view: View) -> html.Div:
     )
 
 
-def _as_table(found: Answer, bands: list[Band], lines: list[Line]) -> html.Details:
+def _as_table(found: Answer, drawn: Sequence[Band | Line]) -> html.Details:
     """The chart's numbers for who cannot see it or wants them exactly."""
     question = found.asked.question
     zone = found.asked.zone
-    columns = [*[(band.name, band.values) for band in bands], *[(line.name, line.values) for line in lines]]
+    columns = [(one.name, one.values) for one in drawn]
     heads = [head("Range"), *[head(foreign(name, 16), extra="n") for name, _ in columns]]
     rows = []
     for place in range(len(found.edges) - 1)[::-1]:
