@@ -68,9 +68,7 @@ def _config(engine: Engine) -> Config:
 
 def known_revisions() -> list[str]:
     """The schemas that this version can bring up to date, its own first."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    return [script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()]
 
 
 def migrate(engine: Engine) -> tuple[str | None, str]:

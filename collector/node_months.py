@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
 from agent.states import OUT_OF_SERVICE
 from collector.columns import Numbers, from_bytes, to_bytes
-from collector.lives import Columns, month_after, month_of
+from collector.lives import Columns, by_column, month_after, month_of
 from collector.schema import NODE_STATES, node, node_month, node_span
 
 ROWS_SECONDS = 35 * 86400
@@ -90,8 +90,7 @@ def packed_spans(connection: Connection, cluster_id: int, since: int, until: int
 
 
 def _columns(rows: Sequence[Row[Any]]) -> Columns:
-    columns = zip(*rows, strict=True) if rows else [()] * len(NAMES)
-    return {name: np.array(values, dtype=np.int64) for name, values in zip(NAMES, columns, strict=True)}
+    return {name: numbers.astype(np.int64) for name, numbers in by_column(NAMES, rows).items()}
 
 
 def _between_others(spans: Columns) -> Numbers:

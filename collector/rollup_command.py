@@ -5,10 +5,10 @@ What they hold is rollup.py's and lives.py's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from collector.buckets import compute, dirty_hours, mark_dirty
 from collector.errors import CollectorError, StoreBusy
@@ -96,15 +96,16 @@ def work_off(store: Store, cluster_id: int) -> tuple[int, int]:
             compute(store.engine, cluster_id, some, until)
             say(len(some), f"{start + len(some):,} of {len(hours):,} hours")
     months = unpacked_months(store.engine, cluster_id, until)
-    with progress(len(months), "packing ") as say:
+    _month_by_month(store, months, "packing ", lambda opened, month: pack_month(opened, cluster_id, month, until))
+    due = list(due_months(store.engine, cluster_id, until))
+    _month_by_month(store, due, "packing nodes ", lambda opened, month: pack_month_of_nodes(opened, cluster_id, month))
+    return len(hours), len(months)
+
+
+def _month_by_month(store: Store, months: Sequence[int], label: str, pack: Callable[[Connection, int], object]) -> None:
+    """Pack each month in a transaction of its own, with a bar."""
+    with progress(len(months), label) as say:
         for number, month in enumerate(months, 1):
             with store.engine.begin() as connection:
-                pack_month(connection, cluster_id, month, until)
+                pack(connection, month)
             say(1, f"{number:,} of {len(months):,} months")
-    due = list(due_months(store.engine, cluster_id, until))
-    with progress(len(due), "packing nodes ") as say:
-        for number, month in enumerate(due, 1):
-            with store.engine.begin() as connection:
-                pack_month_of_nodes(connection, cluster_id, month)
-            say(1, f"{number:,} of {len(due):,} months")
-    return len(hours), len(months)

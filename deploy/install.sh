@@ -134,13 +134,10 @@ if [ "$role" = agent ]; then
         {
             printf '# The agent of this cluster; every option of "python -m agent serve" has a name here.\n'
             printf 'WEBSTAT_AGENT_CLUSTER=%s\nWEBSTAT_AGENT_BIND=%s\n' "$cluster" "$bind"
-            case $bind in
-            tcp://127.* | tcp://localhost:* | ipc://*)
-                printf '# Beyond this host: the keys below, and the public keys (.key) of collectors in the folder.\n#' ;;
-            esac
-            printf 'WEBSTAT_AGENT_SECRET_KEY_FILE=%s/keys/agent.key_secret\n' "$config"
-            case $bind in tcp://127.* | tcp://localhost:* | ipc://*) printf '#' ;; esac
-            printf 'WEBSTAT_AGENT_ALLOW=%s/collectors\n' "$config"
+            printf '# Beyond this host: the keys below, and the public keys (.key) of collectors in the folder.\n'
+            case $bind in tcp://127.* | tcp://localhost:* | ipc://*) off='#' ;; *) off='' ;; esac
+            printf '%sWEBSTAT_AGENT_SECRET_KEY_FILE=%s/keys/agent.key_secret\n' "$off" "$config"
+            printf '%sWEBSTAT_AGENT_ALLOW=%s/collectors\n' "$off" "$config"
         } >"$config/agent.env"
         chmod 0640 "$config/agent.env"
         chgrp "$user" "$config/agent.env"

@@ -18,9 +18,7 @@ from collector.settings import Settings, StoreSettings
 from collector.store import PollTimes, Store
 from tests.collector.pasts import everything, opened
 from tests.collector.reports import T0, a_job, a_report
-
-OLD = Path(__file__).with_name("store-0001.sql")
-"""A store as the first schema's version wrote it."""
+from tests.collector.test_migrations import write_dump
 
 
 @pytest.fixture
@@ -68,21 +66,12 @@ def test_it_is_of_one_moment_while_the_collector_writes(
             at = T0 + 60 * written
             store.store_report(1, a_report(at, [a_job(100 + written)]), PollTimes(at - 1, 1.0))
 
-    class Slow:  # a report is stored between the first and the last page
-        def __init__(self) -> None:
-            self.writer = threading.Thread(target=write)
-
-        def __call__(self, *_: object) -> None:
-            if not self.writer.is_alive():
-                self.writer.start()
-            while written < 5:
-                stop.wait(0.01)
-
-    slow = Slow()
-    plain = copies._copy_pages
+    writer, plain = threading.Thread(target=write), copies._copy_pages
 
     def copied(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
-        slow()
+        writer.start()
+        while written < 5:  # reports are stored between the first look and the first page, and go on
+            stop.wait(0.01)
         plain(old, new)
 
     monkeypatch.setattr(copies, "_copy_pages", copied)
@@ -90,7 +79,7 @@ def test_it_is_of_one_moment_while_the_collector_writes(
         copy = copies.backup(settings(place), tmp_path / "copy.sqlite")
     finally:
         stop.set()
-        slow.writer.join()
+        writer.join()
     store.close()
     found = opened(copy)
     assert everything(found.engine) == before
@@ -154,8 +143,7 @@ def test_not_while_a_collector_writes(place: Path, tmp_path: Path) -> None:
 
 def test_a_copy_of_an_older_schema_goes_on(tmp_path: Path) -> None:
     old = tmp_path / "old.sqlite"
-    with closing(sqlite3.connect(old)) as connection:
-        connection.executescript(OLD.read_text(encoding="utf-8"))
+    write_dump("0001", old)
     place = tmp_path / "webstat.sqlite"
     assert copies.restore(settings(place), old) is None
     store = Store(f"sqlite:///{place}")

@@ -21,19 +21,24 @@ from collector.schema import job, job_array, metadata, queue, queue_span
 from collector.store import PollTimes, Store
 from tests.collector.reports import T0, a_job, a_report, jobs_at, reading, table_rows
 
-# Of each later version there is one too, store-0002.sql and so on, as that version wrote it.
-DUMP = Path(__file__).with_name("store-0001.sql")
-"""A store as version 0001 of the schema wrote it: six reports, with an array, a node that went, usage and spans."""
 LAST = 1_795_413_091
-"""When its newest report was taken."""
+"""When the newest report of store-0001.sql was taken."""
+
+
+def write_dump(version: str, file: Path) -> str:
+    """Make a store as that version of the schema wrote it; returns its URL.
+
+    Of six reports, with an array, a node that went, usage and spans.
+    """
+    connection = sqlite3.connect(file)
+    connection.executescript(Path(__file__).with_name(f"store-{version}.sql").read_text(encoding="utf-8"))
+    connection.close()
+    return f"sqlite:///{file}"
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    connection = sqlite3.connect(tmp_path / "store.sqlite")
-    connection.executescript(DUMP.read_text(encoding="utf-8"))
-    connection.close()
-    return f"sqlite:///{tmp_path}/store.sqlite"
+    return write_dump("0001", tmp_path / "store.sqlite")
 
 
 def contents(url: str) -> dict[str, list[dict[str, Any]]]:
@@ -106,16 +111,13 @@ def test_it_has_this_version_s_schema(url: str) -> None:
 
 @pytest.mark.parametrize("version", ["0001", "0002", "0003"])
 def test_a_store_of_each_version_is_brought_up_to_this_one(version: str, tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / "store.sqlite")
-    connection.executescript(DUMP.with_name(f"store-{version}.sql").read_text(encoding="utf-8"))
-    connection.close()
-    url = f"sqlite:///{tmp_path}/store.sqlite"
+    url = write_dump(version, tmp_path / "store.sqlite")
     before = contents(url)
     engine = open_engine(url)
     assert migrate(engine)[0] == version
-    with engine.connect() as connection_:
-        assert compare_metadata(MigrationContext.configure(connection_), metadata) == []
-        spans = len(connection_.execute(spans_of_jobs(true())).all())
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        spans = len(connection.execute(spans_of_jobs(true())).all())
     engine.dispose()
     after = contents(url)
     for name in (

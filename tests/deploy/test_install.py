@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pwd
 import re
 import shutil
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.run import free_port
 from tests.agent.samples import SAMPLES
 from tests.deploy.services import service
 
@@ -72,15 +71,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
     subprocess.run(["userdel", found.user], capture_output=True)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 def files(folder: Path) -> dict[str, tuple[bytes, int, int]]:
     """Path -> contents, mode and owner of each file below."""
     found = {}
@@ -123,7 +113,7 @@ def test_collector_and_page(site: Site) -> None:
     said = site.install("server")
     assert f"{site.config}/webstat.toml: name your clusters" in said
     config = site.config / "webstat.toml"
-    port, announce, refresh = free_ports(3)
+    port, announce, refresh = (free_port(0) for _ in range(3))
     text = config.read_text(encoding="utf-8")
     for old, new in (
         ("port = 8050", f"port = {port}"),

@@ -87,6 +87,7 @@ def chart_card(found: Answer, view: View) -> html.Section:
     question, asked = found.asked.question, found.asked
     colours = shades_of(found, view)
     bands, lines = _drawn(found, colours)
+    chart = question.chart if found.metric.additive else "lines"
     figure = history_figure(
         found.edges,
         [band for band, _ in bands],
@@ -95,9 +96,9 @@ def chart_card(found: Answer, view: View) -> html.Section:
         form=form_of(question),
         theme=view.theme,
         zone=asked.zone,
-        chart=question.chart if found.metric.additive else "lines",
+        chart=chart,
         gaps=[(gap.since, gap.until) for gap in found.gaps[:40]],
-        meta=_behind(found, question.chart != "lines" and found.metric.additive),
+        meta=_behind(found, stacked=chart != "lines"),
     )
     when = range_words(asked.since, asked.until, asked.zone)
     message = f"{found.metric.name}, {when}: {said(found.all['value'], question)} in all."

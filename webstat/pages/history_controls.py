@@ -165,9 +165,10 @@ def toggled(question: Question, by: str, word: str) -> dict[str, str | None]:
     return {by: changed.words().get(by)}
 
 
-def jobs_of(asked: Asked, by: str, word: str) -> str:
-    """The address of the jobs of one key of a cut, in the range."""
-    return jobs_behind_page(narrowed(asked.question, {by: word}).filter_words(), asked.since, asked.until)
+def jobs_of(asked: Asked, keys: Mapping[str, str], **words: str) -> str:
+    """The address of the jobs of these keys of cuts alone, in the range; `words` are more of its own."""
+    kept = _narrowed(asked.question, keys).filter_words()
+    return jobs_behind_page({**kept, **words}, asked.since, asked.until)
 
 
 def counted_words(question: Question, keys: Mapping[str, str]) -> dict[str, str]:
@@ -175,17 +176,16 @@ def counted_words(question: Question, keys: Mapping[str, str]) -> dict[str, str]
     metric = METRICS[question.metric]
     if metric.state is not None and not question.kept("state"):
         keys = {**keys, "state": metric.state}
-    return {**narrowed(question, keys).filter_words(), "event": metric.event}
+    return {**_narrowed(question, keys).filter_words(), "event": metric.event}
 
 
-def narrowed(question: Question, keys: Mapping[str, str]) -> Question:
+def _narrowed(question: Question, keys: Mapping[str, str]) -> Question:
     """The same of one key alone of each of these cuts."""
-    rest = tuple((cut, words) for cut, words in question.filters if cut not in keys)
-    return question.changed(filters=(*rest, *((by, (word,)) for by, word in keys.items())))
+    return question.changed(filters=(*_without(question, *keys), *((by, (word,)) for by, word in keys.items())))
 
 
-def _without(question: Question, by: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((cut, words) for cut, words in question.filters if cut != by)
+def _without(question: Question, *cuts: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((cut, words) for cut, words in question.filters if cut not in cuts)
 
 
 def _filters(question: Question, view: View) -> html.Div:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from dash import html
 
-from webstat.addresses import jobs_behind_page, node_page
+from webstat.addresses import node_page
 from webstat.components.cards import card, empty
 from webstat.components.exports import export_links, question_words
 from webstat.components.graph import graph
@@ -77,7 +77,7 @@ def mix_card(asked: Asked, view: View, by: str) -> html.Section:
         bar = html.Div(className="bar b-run", style={"width": f"{row.core_hours / longest:.1%}"})
         name: Part = row.name
         if row.ended or row.core_hours:
-            name = link(row.name, history_controls.jobs_of(asked, by, row.word), quiet=True)
+            name = link(row.name, history_controls.jobs_of(asked, {by: row.word}), quiet=True)
         cells += [
             html.Span(name, className="text-nowrap text-truncate"),
             bar,
@@ -149,8 +149,7 @@ def _wait_cell(by_size: pd.DataFrame, size: str, asked: Asked, keys: Mapping[str
     row = by_size.loc[size]
     tint = next((look for most, look, _ in _TINTS if row["wait_most"] < most), "t5")
     words = [html.B(wait(row["wait_half"]), className="fw-semibold"), " / ", wait(row["wait_most"])]
-    started = {**history_controls.narrowed(asked.question, keys).filter_words(), "event": "started"}
-    jobs = link(words, jobs_behind_page(started, asked.since, asked.until), quiet=True)
+    jobs = link(words, history_controls.jobs_of(asked, keys, event="started"), quiet=True)
     return html.Td(jobs, className=f"n {tint}", title=f"of {plural(int(row['jobs']), 'job')}")
 
 
