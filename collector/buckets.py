@@ -14,6 +14,7 @@ from collector.columns import Numbers
 from collector.known import kept_since
 from collector.lives import Columns, by_column
 from collector.node_months import packed_spans
+from collector.partitions import make_room
 from collector.rollup import DAY, HOUR, JOB_SPAN, JOB_TIMES, NODE_SPAN, capacity, day_of, hour_of, usage
 from collector.schema import (
     capacity_day,
@@ -144,6 +145,7 @@ def _edges(hours: list[int]) -> Numbers:
 
 def _replace(connection: Connection, table: Table, cluster_id: int, hours: list[int], rows: Columns) -> None:
     """Put the rows of these hours in the place of those that are there; rows of hours between them are left out."""
+    make_room(connection, hours[0], hours[-1], table)
     connection.execute(delete(table).where(table.c.cluster_id == cluster_id, table.c.bucket.in_(hours)))
     wanted = np.isin(rows["bucket"], hours)
     columns = {name: numbers[wanted].tolist() for name, numbers in rows.items()}

@@ -16,9 +16,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
 from collector.errors import StoreBusy, StoreError, StoreTooNew
+from collector.leases import living_collectors
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -35,10 +36,17 @@ def portions(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
 
 
 def open_engine(url: str) -> Engine:
-    """An engine to write with. SQLite: WAL, so that readers never wait; the file's folder is made."""
+    """An engine to write with. SQLite: WAL, so that readers never wait; the file's folder is made.
+
+    PostgreSQL: one connection, since with it go the leases (leases.py). Raises StoreError for other databases.
+    """
     parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(parsed, pool_size=1, max_overflow=0, pool_pre_ping=True)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed)
+        raise StoreError(
+            f"a store is kept in SQLite or PostgreSQL, not in {parsed.get_backend_name()}; change [store] url"
+        )
     if parsed.database and parsed.database != ":memory:":
         try:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -59,10 +67,10 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def _config(engine: Engine) -> Config:
+def _config(connection: Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["engine"] = engine
+    config.attributes["connection"] = connection
     return config
 
 
@@ -72,20 +80,27 @@ def known_revisions() -> list[str]:
 
 
 def migrate(engine: Engine) -> tuple[str | None, str]:
-    """Bring the schema to this version's; returns (revision before, revision after).
+    """Bring the schema to this version's, whole or not at all; returns (revision before, revision after).
 
-    Raises StoreTooNew where the store was written by a newer webstat.
+    Raises StoreTooNew where the store was written by a newer webstat, StoreBusy where older collectors still use it.
     """
     known = known_revisions()
     head = known[0]
-    with engine.connect() as connection:
+    with engine.begin() as connection:
+        several = connection.dialect.name == "postgresql"
+        if several:  # two that start at once: the second finds it done
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('webstat schema'))")
         before = MigrationContext.configure(connection).get_current_revision()
-    if before is not None and before not in known:
-        raise StoreTooNew(
-            f"the store has schema {before}, this webstat knows up to {head}; install the newer webstat again"
-        )
-    if before != head:
-        command.upgrade(_config(engine), "head")
+        if before is not None and before not in known:
+            raise StoreTooNew(
+                f"the store has schema {before}, this webstat knows up to {head}; install the newer webstat again"
+            )
+        if before != head:
+            if several and before is not None and (running := len(living_collectors(connection))):
+                raise StoreBusy(
+                    f"{running} collectors use the store with schema {before}; stop them to bring it to {head}"
+                )
+            command.upgrade(_config(connection), "head")
     return before, head
 
 

@@ -7,7 +7,8 @@
     ├── ImportRefused      an import cannot be begun
     └── StoreError         the store cannot be used
         ├── StoreBusy      another collector writes it; the message names it
-        └── StoreTooNew    it was written by a newer webstat
+        ├── StoreTooNew    it was written by a newer webstat
+        └── LeaseLost      another collector may poll what this one did
 
 What the agent's modules raise is translated where it is met (client.py).
 """
@@ -56,3 +57,7 @@ class StoreBusy(StoreError):
 
 class StoreTooNew(StoreError):
     """The store was written by a newer webstat."""
+
+
+class LeaseLost(StoreError):
+    """The database ended the connection with which this collector held its clusters: another one may poll them now."""

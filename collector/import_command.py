@@ -54,6 +54,7 @@ def import_accounting(settings: Settings, cluster: str, paths: Sequence[Path], t
         raise StoreBusy(f"{error}, import, then start it again") from None
     try:
         cluster_id = store.sync_clusters(settings)[cluster]
+        store.hold(cluster_id)
         reading = Import(store.engine, store.words, cluster_id, zone, time.time())
         begun = time.monotonic()
         _read(reading, listing.files)

@@ -8,7 +8,7 @@ Which seconds are the limits is retention.py's. Living jobs, open spans and word
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ from sqlalchemy import (
 from collector.history import first_unpacked
 from collector.known import kept_since
 from collector.lives import month_of
+from collector.partitions import drop_before
 from collector.retention import Limits
 from collector.rollup import DAY, day_of
 from collector.schema import (
@@ -64,7 +65,7 @@ _HOURS, _DAYS = (usage_hour, capacity_hour), (usage_day, capacity_day)
 class Gone:
     """What one transaction deleted: rows by table; none where a cluster has nothing (more) to go.
 
-    `before` is the second before which those jobs had ended.
+    `before` is the second before which those jobs had ended; `cluster_id` is 0 where it was of all clusters.
     """
 
     cluster_id: int
@@ -81,10 +82,15 @@ class Doomed:
     rows: int
 
 
-def prune(engine: Engine, limits: Limits) -> Iterator[Gone]:
-    """Delete, a transaction at each step; nothing is held between two steps."""
-    with engine.connect() as connection:
-        ids = list(connection.execute(select(cluster.c.id).order_by(cluster.c.id)).scalars())
+def prune(engine: Engine, limits: Limits, ids: Sequence[int]) -> Iterator[Gone]:
+    """Delete of these clusters, a transaction at each step; nothing is held between two steps.
+
+    Of tables by month, whole months go first, of all clusters.
+    """
+    with engine.begin() as connection:
+        old = ((usage_hour, limits.hours), (capacity_hour, limits.hours), (poll, limits.polls))
+        dropped = Counter({table.name: drop_before(connection, table, limit) for table, limit in old})
+    yield Gone(0, +dropped)
     for cluster_id in ids:
         yield from _jobs(engine, cluster_id, limits.spans)
         yield from _records(engine, cluster_id)

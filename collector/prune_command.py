@@ -56,6 +56,7 @@ def prune_all(settings: Settings) -> None:
     try:
         with store.engine.connect() as connection:
             ids = connection.execute(select(cluster.c.id).order_by(cluster.c.id)).scalars().all()
+        store.hold(*ids)
         for cluster_id in ids:  # a month goes only once all that was counted from it is
             work_off(store, cluster_id)
         limits = limits_of(settings.retention, time.time())

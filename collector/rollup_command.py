@@ -46,6 +46,7 @@ def rollup(settings: Settings, names: Sequence[str], rebuild: bool) -> None:
         raise StoreBusy(f"{error}, roll up, then start it again") from None
     try:
         ids = store.sync_clusters(settings)
+        store.hold(*(ids[name] for name in names or there))
         for name in names or there:
             if rebuild:
                 mark_all(store, ids[name])

@@ -44,6 +44,12 @@ from agent.states import JobState, NodeState
 
 metadata = MetaData()
 
+_Key = BigInteger().with_variant(Integer(), "sqlite")
+"""Numbers of rows that come to billions; SQLite's own integers hold as many, under the name that makes them its row id."""
+
+_Number = Integer().with_variant(BigInteger(), "postgresql")
+"""What a scheduler tells, however large; all of SQLite's integers are that large."""
+
 JOB_STATES: tuple[JobState, ...] = (
     JobState.QUEUED,
     JobState.HELD,
@@ -104,12 +110,25 @@ cluster = Table(
         comment="first second of a month: of jobs that ended before, the tables have lost some, and only history_column "
         "tells; NULL while they have all",
     ),
+    Column("collector_id", Integer, comment="which collector polls it, or did last"),
 )
+
+collector = Table(
+    "collector",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, comment="host and process id"),
+    Column("region", String(64), comment="whose clusters it polls; NULL for those of none"),
+    Column("announce", Text, nullable=False, comment="where it tells of new reports"),
+    Column("refresh", Text, nullable=False, comment="where it takes wishes for one"),
+    Column("started_at", Float, nullable=False),
+)
+"""The collectors that run, and those that were killed, until another one notices."""
 
 poll = Table(
     "poll",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _Key, primary_key=True),
     Column("cluster_id", ForeignKey("cluster.id"), nullable=False),
     Column("at", BigInteger, nullable=False, comment="when it was begun"),
     Column("seconds", Float, nullable=False, comment="until the answer, or until it was given up"),
@@ -138,7 +157,7 @@ word = Table(
 job = Table(
     "job",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _Key, primary_key=True),
     Column("cluster_id", ForeignKey("cluster.id"), nullable=False),
     Column("number", Text, nullable=False, comment="its id up to the first dot: 123, 123[4]"),
     Column("server_id", ForeignKey("word.id"), comment="what follows that dot; NULL where nothing does"),
@@ -152,13 +171,13 @@ job = Table(
     Column("queue_id", ForeignKey("word.id"), nullable=False),
     Column("state", SmallInteger, nullable=False, comment="index into JOB_STATES; the last one known"),
     Column("native_state", Text, nullable=False),
-    Column("cores", Integer, nullable=False),
-    Column("nodes", Integer, nullable=False),
-    Column("gpus", Integer, nullable=False),
+    Column("cores", _Number, nullable=False),
+    Column("nodes", _Number, nullable=False),
+    Column("gpus", _Number, nullable=False),
     Column("memory_bytes", BigInteger),
-    Column("walltime_seconds", Integer),
-    Column("walltime_used_seconds", Integer),
-    Column("cpu_used_seconds", Integer),
+    Column("walltime_seconds", _Number),
+    Column("walltime_used_seconds", _Number),
+    Column("cpu_used_seconds", _Number),
     Column("memory_used_bytes", BigInteger),
     Column("submitted_at", BigInteger, nullable=False, comment="first seen, where the scheduler does not say"),
     Column("eligible_at", BigInteger),
@@ -173,8 +192,8 @@ job = Table(
         server_default="0",
         comment="it ended, and its times tell its spans: they are not in job_span",
     ),
-    Column("exit_status", Integer),
-    Column("priority", Integer),
+    Column("exit_status", _Number),
+    Column("priority", _Number),
     Column("hold", Text),
     Column("depends_on", Text),
     Column("hosts", Text, comment="cores:nodes, the nodes as ranges of word ids: 24:3-10,17;12:20"),
@@ -228,8 +247,8 @@ job_span = Table(
     Column("until", BigInteger, nullable=False, comment="OPEN while it goes on"),
     Column("state", SmallInteger, nullable=False),
     Column("queue_id", Integer, nullable=False),
-    Column("cores", Integer, nullable=False),
-    Column("gpus", Integer, nullable=False),
+    Column("cores", _Number, nullable=False),
+    Column("gpus", _Number, nullable=False),
     sqlite_with_rowid=False,
 )
 """One row per state, queue or size a job was in; half-open [since, until), no overlaps within a job.
@@ -287,7 +306,7 @@ job_array = Table(
     metadata,
     Column("cluster_id", ForeignKey("cluster.id"), primary_key=True),
     Column("number", Text, primary_key=True, comment="the array's id up to the first dot, as job.array_number"),
-    Column("total", Integer, nullable=False, comment="number of subjobs it was submitted with"),
+    Column("total", _Number, nullable=False, comment="number of subjobs it was submitted with"),
     sqlite_with_rowid=False,
 )
 """How many tasks an array has, where the scheduler says; its subjobs are jobs."""
@@ -300,10 +319,10 @@ node = Table(
     Column("name", Text, nullable=False),
     Column("state", SmallInteger, nullable=False, comment="index into NODE_STATES"),
     Column("native_state", Text, nullable=False),
-    Column("cores", Integer),
-    Column("cores_used", Integer),
-    Column("gpus", Integer),
-    Column("gpus_used", Integer),
+    Column("cores", _Number),
+    Column("cores_used", _Number),
+    Column("gpus", _Number),
+    Column("gpus_used", _Number),
     Column("memory_bytes", BigInteger),
     Column("memory_used_bytes", BigInteger),
     Column("load", Float),
@@ -321,8 +340,8 @@ node_span = Table(
     Column("since", BigInteger, primary_key=True, autoincrement=False),
     Column("until", BigInteger, nullable=False),
     Column("state", SmallInteger, nullable=False),
-    Column("cores", Integer, nullable=False),
-    Column("gpus", Integer, nullable=False),
+    Column("cores", _Number, nullable=False),
+    Column("gpus", _Number, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -349,8 +368,8 @@ queue = Table(
     Column("type", String(16), nullable=False, comment="execution or routing"),
     Column("enabled", Boolean),
     Column("started", Boolean),
-    Column("priority", Integer),
-    Column("max_walltime_seconds", Integer),
+    Column("priority", _Number),
+    Column("max_walltime_seconds", _Number),
     Column("limits", Text, comment="JSON {native name: native text} of what limits it; NULL for none"),
     Column("gone_at", BigInteger),
     UniqueConstraint("cluster_id", "name"),
@@ -364,7 +383,7 @@ queue_span = Table(
     Column("until", BigInteger, nullable=False),
     Column("enabled", Boolean),
     Column("started", Boolean),
-    Column("max_walltime_seconds", Integer),
+    Column("max_walltime_seconds", _Number),
     sqlite_with_rowid=False,
 )
 

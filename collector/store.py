@@ -7,12 +7,14 @@ buckets.py have the statements. A process killed anywhere loses at most the repo
 from __future__ import annotations
 
 import json
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from agent.report import Report
 from agent.states import IS_PENDING, JobState
@@ -21,7 +23,9 @@ from collector.database import lock_for_writing, migrate, open_engine
 from collector.history import pack, unpack
 from collector.ingest import Changes, Known, changes, unknown_arrays, unknown_ids
 from collector.known import keep, keep_records, kept_since, known_until, load_arrays, load_ended, load_known
+from collector.leases import Leases, Shares
 from collector.node_months import pack_nodes
+from collector.partitions import make_room
 from collector.prune import Gone, prune
 from collector.retention import Limits
 from collector.rollup import hour_of
@@ -31,6 +35,11 @@ from collector.settings import Settings
 from collector.stretches import note_polled
 from collector.words import Words
 from collector.write import write_arrays, write_jobs, write_nodes, write_queues
+
+log = logging.getLogger("collector")
+
+LEASE_SECONDS = 30.0
+"""After so long a silence the database gives a collector's clusters to another one."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +74,10 @@ class Store:
     Raises StoreBusy where another collector writes it, StoreTooNew where a newer webstat wrote it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lease_seconds: float = LEASE_SECONDS) -> None:
         self._engine = open_engine(url)
         self._lock = lock_for_writing(self._engine)
+        self.leases = Leases(self._engine, lease_seconds)
         self._words = Words()
         self._known: dict[int, Known] = {}
         self._rolled_up: dict[int, float] = {}
@@ -90,15 +100,36 @@ class Store:
         return self._words
 
     def close(self) -> None:
-        """Give up the connections and the lock."""
+        """Give up the leases, the connections and the lock."""
+        try:
+            self.leases.close()
+        except SQLAlchemyError as error:  # they have gone with the database
+            log.warning("the database is gone: %s", error)
         self._engine.dispose()
         if self._lock is not None:
             self._lock.close()
 
+    def share(self, wanted: Sequence[int]) -> Shares:
+        """Leases.share(), and what others stored of the clusters that are new is read."""
+        shares = self.leases.share(wanted)
+        if shares.taken:
+            with self._engine.connect() as connection:
+                self._forget(connection, *shares.taken)
+        return shares
+
+    def hold(self, *cluster_ids: int) -> None:
+        """Take clusters for a command that works on them. Raises StoreBusy where a collector has one."""
+        with self._engine.begin() as connection:
+            for cluster_id in cluster_ids:
+                self._hold(connection, cluster_id)
+
     def sync_clusters(self, settings: Settings) -> dict[str, int]:
         """Enter the clusters of webstat.toml; those no longer there stay, unlisted. Name -> id."""
         with self._engine.begin() as connection:
-            connection.execute(update(cluster).values(listed=False))
+            if connection.dialect.name == "postgresql":  # others may do the same now
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('webstat clusters'))")
+            names = [entry.name for entry in settings.cluster]
+            connection.execute(update(cluster).where(cluster.c.name.not_in(names)).values(listed=False))
             ids: dict[str, int] = dict(connection.execute(select(cluster.c.name, cluster.c.id)).all())
             for entry in settings.cluster:
                 row = {
@@ -127,6 +158,7 @@ class Store:
         new_nodes: list[int] = []
         new_queues: list[int] = []
         with self._engine.begin() as connection:
+            self._hold(connection, cluster_id)
             known = self._take_known(connection, cluster_id)
             number = connection.execute(select(cluster.c.report).where(cluster.c.id == cluster_id)).scalar_one()
             kept = kept_since(connection, cluster_id)
@@ -160,11 +192,8 @@ class Store:
     def store_failure(self, cluster_id: int, times: PollTimes, code: str, message: str) -> int:
         """Note a poll that brought no report; returns how many failed in a row."""
         with self._engine.begin() as connection:
-            connection.execute(
-                insert(poll).values(
-                    cluster_id=cluster_id, at=int(times.at), seconds=times.seconds, error_code=code, error=message
-                )
-            )
+            self._hold(connection, cluster_id)
+            _insert_poll(connection, cluster_id, times, error_code=code, error=message)
             statement = (
                 update(cluster)
                 .where(cluster.c.id == cluster_id)
@@ -184,7 +213,8 @@ class Store:
 
         The hour that is not over is computed at most once in `every_seconds`.
         """
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
+            self._hold(connection, cluster_id)
             until = known_until(connection, cluster_id)
         if until is None:
             return 0
@@ -199,13 +229,28 @@ class Store:
         return len(hours)
 
     def prune(self, limits: Limits) -> Iterator[Gone]:
-        """Delete what is kept no longer, a short transaction at each step; other calls may come between the steps."""
-        for gone in prune(self._engine, limits):
+        """Delete what is kept no longer, a short transaction at each step; other calls may come between the steps.
+
+        On PostgreSQL of the clusters that are held: the others are pruned by who holds them.
+        """
+        with self._engine.connect() as connection:
+            ids = connection.execute(select(cluster.c.id).order_by(cluster.c.id)).scalars().all()
+        for gone in prune(self._engine, limits, [one for one in ids if self.leases.holds(one)]):
             known = self._known.get(gone.cluster_id)
             if known is not None and gone.rows["job"]:
                 known.ended = {name: one for name, one in known.ended.items() if (one.ended_at or OPEN) >= gone.before}
                 known.arrays.clear()  # those that are listed yet are looked up again
             yield gone
+
+    def _hold(self, connection: Connection, cluster_id: int) -> None:
+        if self.leases.hold(connection, cluster_id):
+            self._forget(connection, cluster_id)
+
+    def _forget(self, connection: Connection, *cluster_ids: int) -> None:
+        """Others may have written of these clusters, and texts."""
+        self._words.load(connection)
+        for cluster_id in cluster_ids:
+            self._known.pop(cluster_id, None)
 
     def _take_known(self, connection: Connection, cluster_id: int) -> Known:
         """What is known of a cluster; put back only after a commit, so that a failure has it read anew."""
@@ -219,18 +264,16 @@ def _note_poll(
     query_seconds = sum(report.query_seconds.values())
     known_since = None if times.known_since is None else int(times.known_since)
     states = [record.state for record in report.jobs]
-    connection.execute(
-        insert(poll).values(
-            cluster_id=cluster_id,
-            at=int(times.at),
-            seconds=times.seconds,
-            report=number if is_new else None,
-            taken_at=report.taken_at,
-            known_since=known_since,
-            query_seconds=query_seconds,
-            running=states.count(JobState.RUNNING),
-            pending=sum(1 for state in states if state in IS_PENDING),
-        )
+    _insert_poll(
+        connection,
+        cluster_id,
+        times,
+        report=number if is_new else None,
+        taken_at=report.taken_at,
+        known_since=known_since,
+        query_seconds=query_seconds,
+        running=states.count(JobState.RUNNING),
+        pending=sum(1 for state in states if state in IS_PENDING),
     )
     row: Row = {
         "failures": 0,
@@ -254,6 +297,12 @@ def _note_poll(
             reservations=reservations_text(report.reservations),
         )
     connection.execute(update(cluster).where(cluster.c.id == cluster_id).values(**row))
+
+
+def _insert_poll(connection: Connection, cluster_id: int, times: PollTimes, **told: Any) -> None:
+    at = int(times.at)
+    make_room(connection, at, at, poll)
+    connection.execute(insert(poll).values(cluster_id=cluster_id, at=at, seconds=times.seconds, **told))
 
 
 def _json(value: list[Any]) -> str | None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.dialects import postgresql
 
+from collector.database import portions
 from collector.schema import word
 
 
 class Words:
-    """Text -> id and back, in step with the `word` table, which only this process appends to."""
+    """Text -> id and back, in step with the `word` table; what other collectors append is read by load()."""
 
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
@@ -29,10 +31,14 @@ class Words:
         """Enter those of `texts` that the table lacks; `id_of` knows them from here on."""
         self._pending = {}
         needed = sorted(set(texts) - self._ids.keys())
-        if needed:
-            statement = insert(word).returning(word.c.text, word.c.id)
-            rows = connection.execute(statement, [{"text": text} for text in needed])
-            self._pending = dict(rows.all())
+        rows = [{"text": text} for text in needed]
+        if needed and connection.dialect.name == "postgresql":  # where other collectors enter texts too
+            connection.execute(postgresql.insert(word).on_conflict_do_nothing(), rows)
+            for some in portions(needed):
+                found = connection.execute(select(word.c.text, word.c.id).where(word.c.text.in_(some)))
+                self._pending.update(dict(found.all()))
+        elif needed:
+            self._pending = dict(connection.execute(insert(word).returning(word.c.text, word.c.id), rows).all())
 
     def keep(self) -> None:
         """What was entered last is committed."""

@@ -1,6 +1,6 @@
 """Sets webstat up in its own folder: virtual environment, packages, vendored CSS and JavaScript.
 
-With --dev also what the tests need; as root on Debian or Ubuntu that includes Chromium and a real
+With --dev also what the tests need; as root on Debian or Ubuntu that includes Chromium, PostgreSQL and a real
 one-host Slurm. Runs on any Python 3.9+, needs nothing but the standard library, does nothing twice.
 """
 
@@ -23,9 +23,11 @@ MINIMUM = (3, 11)
 TEST_PACKAGES = {
     "chromium": ["chromium", "fonts-roboto-unhinted", "fonts-noto-color-emoji"],
     "systemd-analyze": ["systemd"],
+    "postgres": ["postgresql"],
     "slurmctld": ["munge", "slurmctld", "slurmd", "slurm-client", "slurm-wlm-torque"],
 }
 """Program -> Debian packages that bring it."""
+_TESTED_WITH = {"chromium": "the page", "systemd-analyze": "the units", "postgres": "stores in PostgreSQL"}
 
 
 def main() -> None:
@@ -84,17 +86,18 @@ def install(requirements: Path) -> None:
 
 
 def install_test_programs() -> None:
-    """Chromium, Slurm and systemd's tools from Debian's packages, as root; else say what will be skipped."""
+    """Chromium, PostgreSQL, Slurm and systemd's tools from Debian's packages, as root; else say what will be skipped."""
     for program, packages in TEST_PACKAGES.items():
         if not find_program(program):
-            what = {"chromium": "the page", "systemd-analyze": "the units"}.get(program, "a real scheduler")
+            what = _TESTED_WITH.get(program, "a real scheduler")
             command = f"apt-get install {' '.join(packages)}"
             apt_install(packages, f"tests of {what} will be skipped; to have them: {command}", needed=False)
 
 
 def find_program(name: str) -> Optional[str]:
-    """Where a program is, /usr/sbin included."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    """Where a program is, /usr/sbin and PostgreSQL's own folder included."""
+    servers = [str(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin")]
+    return shutil.which(name, path=":".join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *servers]))
 
 
 def apt_install(packages: List[str], otherwise: str, needed: bool = True) -> None:

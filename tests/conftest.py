@@ -1,10 +1,20 @@
-"""What all tests share: the rule that nothing may be skipped where WEBSTAT_NO_SKIP is set."""
+"""What all tests share: the rule that nothing may be skipped where WEBSTAT_NO_SKIP is set, and stores of each kind."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+
+from tests.databases import kept_in
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def each_store(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs a module's tests once on stores of SQLite, once on those of PostgreSQL: see tests/databases.py."""
+    with kept_in(request.param):
+        yield request.param
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -18,6 +18,7 @@ from collector.rows import hosts_record
 from collector.settings import Settings
 from collector.store import Store
 from tests.collector.reports import EVERY_SPAN
+from tests.databases import store_at
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 OPENPBS_LOG = SAMPLES / "openpbs-23.06.06/accounting/20261123.gz"
@@ -63,7 +64,7 @@ def contents(engine: Engine, *more: str) -> dict[str, list[dict[str, Any]]]:
 
 def open_store(folder: Path) -> tuple[Store, int]:
     """A store in `folder`, with the number of its only cluster."""
-    store = Store(f"sqlite:///{folder}/store.sqlite")
+    store = Store(store_at(folder / "store.sqlite"))
     return store, store.sync_clusters(SETTINGS)["c"]
 
 

@@ -17,6 +17,7 @@ from collector.schema import metadata
 from collector.store import PollTimes, Store
 from tests.collector.imported import T0, import_into, open_store, told, write_log
 from tests.collector.reports import a_job, a_report, as_running
+from tests.databases import store_at
 
 BEGAN = T0 - 150 * DAY
 PERIOD = 60
@@ -105,4 +106,4 @@ def everything(engine: Engine, *, but: dict[str, set[str]] | None = None) -> dic
 
 
 def opened(file: Path) -> Store:
-    return Store(f"sqlite:///{file}")
+    return Store(store_at(file))

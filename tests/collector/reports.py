@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, select
+from sqlalchemy.pool import NullPool
 
 from agent.report import Job, Node, Queue, Report, Scheduler
 from agent.states import JobState, NodeState
@@ -55,7 +56,7 @@ def settings_for(*names: str, **collector: Any) -> Settings:
 
 
 def reading(url: str) -> Engine:
-    return create_engine(url)
+    return create_engine(url, poolclass=NullPool)
 
 
 def jobs_at(engine: Engine, moment: int) -> dict[str, JobState]:
@@ -78,7 +79,8 @@ EVERY_SPAN = str(every_span(lambda s: select(*s.columns())).compile(compile_kwar
 
 def table_rows(engine: Engine, table: Any) -> list[dict[str, Any]]:
     with engine.connect() as connection:
-        return [dict(row) for row in connection.execute(select(table)).mappings()]
+        rows = select(table).order_by(*table.primary_key)
+        return [dict(row) for row in connection.execute(rows).mappings()]
 
 
 def as_running(one: Job, started_at: int, **fields: Any) -> Job:

@@ -61,7 +61,7 @@ def store_it(store: Store, cluster: int, report: Report) -> int:
 
 
 @pytest.fixture
-def follower(tmp_path: Path) -> Any:
+def follower(each_store: str, tmp_path: Path) -> Any:
     one = Follower(tmp_path)
     yield one
     one.store.close()

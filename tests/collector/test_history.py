@@ -55,7 +55,7 @@ PAST = T0 - 400 * DAY
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[tuple[Store, int]]:
+def opened(each_store: str, tmp_path: Path) -> Iterator[tuple[Store, int]]:
     store, cluster_id = open_store(tmp_path)
     yield store, cluster_id
     store.close()

@@ -19,6 +19,7 @@ from collector.spans import Span
 from collector.store import PollTimes, Store
 from tests.collector.imported import SETTINGS, import_into, open_store, told, write_log
 from tests.collector.reports import T0, a_job, a_report, as_running, table_rows
+from tests.databases import store_at
 
 moments = st.integers(0, 6)
 spans = st.lists(
@@ -86,8 +87,8 @@ def all_of(store: Store) -> list[tuple[int, int, str]]:
     return [(row.since - T0, row.until - T0, JOB_STATES[row.state].value) for row in rows]
 
 
-def test_a_job_that_ended_leaves_no_spans_behind_and_has_them_still(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/store.sqlite")
+def test_a_job_that_ended_leaves_no_spans_behind_and_has_them_still(each_store: str, tmp_path: Path) -> None:
+    store = Store(store_at(tmp_path / "store.sqlite"))
     store.sync_clusters(SETTINGS)
     put(store, T0, a_job(1, submitted_at=T0 - 60))
     put(store, T0 + 60, as_running(a_job(1, submitted_at=T0 - 60), T0 + 30))
@@ -105,8 +106,8 @@ def test_a_job_that_ended_leaves_no_spans_behind_and_has_them_still(tmp_path: Pa
     store.close()
 
 
-def test_one_that_was_held_or_lives_again_is_told(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/store.sqlite")
+def test_one_that_was_held_or_lives_again_is_told(each_store: str, tmp_path: Path) -> None:
+    store = Store(store_at(tmp_path / "store.sqlite"))
     store.sync_clusters(SETTINGS)
     put(store, T0, a_job(1, JobState.HELD, submitted_at=T0 - 60))
     put(store, T0 + 60, as_running(a_job(1, submitted_at=T0 - 60), T0 + 30))
@@ -120,8 +121,8 @@ def test_one_that_was_held_or_lives_again_is_told(tmp_path: Path) -> None:
     store.close()
 
 
-def test_an_end_taken_back_brings_the_spans_back(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/store.sqlite")
+def test_an_end_taken_back_brings_the_spans_back(each_store: str, tmp_path: Path) -> None:
+    store = Store(store_at(tmp_path / "store.sqlite"))
     store.sync_clusters(SETTINGS)
     running = as_running(a_job(1, submitted_at=T0 - 60), T0)
     put(store, T0 + 60, running)
@@ -139,7 +140,7 @@ def test_an_end_taken_back_brings_the_spans_back(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_log_that_corrects_a_job_leaves_told_only_what_its_times_do_not_tell(tmp_path: Path) -> None:
+def test_a_log_that_corrects_a_job_leaves_told_only_what_its_times_do_not_tell(each_store: str, tmp_path: Path) -> None:
     store, cluster_id = open_store(tmp_path)
     began = T0 - 400 * 86400
     plain = {"ctime": began, "start": began + 60, "end": began + 99}

@@ -46,7 +46,7 @@ HOUR, DAY = 3600, 86400
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[tuple[Store, int]]:
+def opened(each_store: str, tmp_path: Path) -> Iterator[tuple[Store, int]]:
     (tmp_path / "store").mkdir()
     store, cluster_id = open_store(tmp_path / "store")
     yield store, cluster_id

@@ -74,7 +74,9 @@ def expected(log: Path) -> dict[str, list[dict[str, Any]]]:
     return told(log, [(len(reports_of(SERIES[log])), len(lines_of(log)))], False)
 
 
-def test_what_only_polls_know_stays_and_ends_are_the_log_s() -> None:
+def test_what_only_polls_know_stays_and_ends_are_the_log_s(
+    each_store: str,
+) -> None:
     found = expected(OPENPBS_LOG)
     live = told(OPENPBS_LOG, [], False)
     ended = [row for row in found["job"] if row["ended_at"] is not None]
@@ -86,14 +88,14 @@ def test_what_only_polls_know_stays_and_ends_are_the_log_s() -> None:
 
 
 @pytest.mark.parametrize("log", SERIES, ids=["openpbs", "torque"])
-def test_the_whole_log_before_each_poll(log: Path) -> None:
+def test_the_whole_log_before_each_poll(each_store: str, log: Path) -> None:
     for place in (0, 1, 6, 11):
         assert told(log, [(place, len(lines_of(log)))], place == 6) == expected(log)
 
 
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, len(lines_of(OPENPBS_LOG)))), max_size=3), st.booleans())
-def test_the_log_in_pieces_among_the_polls(cuts: list[tuple[int, int]], sums_between: bool) -> None:
+def test_the_log_in_pieces_among_the_polls(each_store: str, cuts: list[tuple[int, int]], sums_between: bool) -> None:
     pieces = list(zip(sorted(place for place, _ in cuts), sorted(end for _, end in cuts), strict=True))
     whole = (12, len(lines_of(OPENPBS_LOG)))
     assert told(OPENPBS_LOG, [*pieces, whole], sums_between) == expected(OPENPBS_LOG)

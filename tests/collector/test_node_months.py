@@ -20,6 +20,7 @@ from collector.rollup import DAY, HOUR
 from collector.schema import NODE_STATES, OPEN
 from collector.store import PollTimes, Store
 from tests.collector.reports import T0, a_report, table_rows
+from tests.databases import store_at
 from webstat.data.queries.engine import open_store
 from webstat.data.queries.one import load_node_spans
 
@@ -30,9 +31,9 @@ Spans = list[tuple[int, ...]]
 
 
 @pytest.fixture(params=[1, 2, 3])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def store(each_store: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Four nodes over a hundred days: changing all the time, out now and then, away now and then, the last one idle."""
-    store = Store(f"sqlite:///{tmp_path}/store.sqlite")
+    store = Store(store_at(tmp_path / "store.sqlite"))
     with store.engine.begin() as connection:
         connection.execute(schema.cluster.insert().values(name="c", title="c", period_seconds=60))
     chance = random.Random(request.param)

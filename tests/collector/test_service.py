@@ -24,6 +24,7 @@ from collector.settings import Settings
 from collector.store import Store, Stored
 from tests.collector.agents import FakeAgent, fake_agent
 from tests.collector.reports import a_job, a_report, reading, table_rows
+from tests.databases import store_at
 
 
 def free_endpoint() -> str:
@@ -36,7 +37,7 @@ def settings_of(tmp_path: Path, agents: dict[str, str], **collector: Any) -> Set
     defaults = {"announce": free_endpoint(), "refresh": free_endpoint(), "period_seconds": 3600, "timeout_seconds": 2}
     return Settings.model_validate(
         {
-            "store": {"url": f"sqlite:///{tmp_path}/store.sqlite"},
+            "store": {"url": store_at(tmp_path / "store.sqlite")},
             "collector": {**defaults, **collector},
             "cluster": [{"name": name, "agent": endpoint} for name, endpoint in agents.items()],
         }
@@ -98,7 +99,7 @@ async def until_stored(service: Service) -> None:
             await asyncio.sleep(0.02)
 
 
-def test_a_report_is_stored_and_announced(tmp_path: Path) -> None:
+def test_a_report_is_stored_and_announced(each_store: str, tmp_path: Path) -> None:
     async def scene() -> None:
         async with fake_agent(fresh) as agent:
             settings = settings_of(tmp_path, {"c": agent.endpoint})
@@ -110,14 +111,14 @@ def test_a_report_is_stored_and_announced(tmp_path: Path) -> None:
                 assert time.time() - message["taken_at"] < 10
 
     asyncio.run(scene())
-    engine = reading(f"sqlite:///{tmp_path}/store.sqlite")
+    engine = reading(store_at(tmp_path / "store.sqlite"))
     (row,) = table_rows(engine, cluster)
     assert row["report"] >= 1
     assert row["next_poll_at"] > row["attempted_at"]
     engine.dispose()
 
 
-def test_a_dead_agent_delays_no_other_and_is_noted(tmp_path: Path) -> None:
+def test_a_dead_agent_delays_no_other_and_is_noted(each_store: str, tmp_path: Path) -> None:
     async def scene() -> None:
         async with fake_agent(fresh) as good, fake_agent(lambda ask: None) as mute:
             settings = settings_of(
@@ -135,7 +136,7 @@ def test_a_dead_agent_delays_no_other_and_is_noted(tmp_path: Path) -> None:
                 assert isinstance(silent.last, PollFailed)
 
     asyncio.run(scene())
-    engine = reading(f"sqlite:///{tmp_path}/store.sqlite")
+    engine = reading(store_at(tmp_path / "store.sqlite"))
     rows = {row["name"]: row for row in table_rows(engine, cluster)}
     assert (rows["mute"]["failures"], rows["mute"]["error_code"]) == (1, "silent")
     assert (rows["good"]["failures"], rows["good"]["report"]) == (0, 1)
@@ -143,7 +144,7 @@ def test_a_dead_agent_delays_no_other_and_is_noted(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_a_failed_command_is_announced_with_its_code(tmp_path: Path) -> None:
+def test_a_failed_command_is_announced_with_its_code(each_store: str, tmp_path: Path) -> None:
     failed = error_to_wire(CommandError("qstat ended with exit code 255", "qstat -f", 255, "cannot connect"))
 
     async def scene() -> None:
@@ -155,13 +156,13 @@ def test_a_failed_command_is_announced_with_its_code(tmp_path: Path) -> None:
                 assert (message["report"], message["health"]) == (None, "command_failed")
 
     asyncio.run(scene())
-    engine = reading(f"sqlite:///{tmp_path}/store.sqlite")
+    engine = reading(store_at(tmp_path / "store.sqlite"))
     (row,) = table_rows(engine, cluster)
     assert "cannot connect" in row["error"]
     engine.dispose()
 
 
-def test_a_refresh_polls_now_and_says_when_the_next_is_allowed(tmp_path: Path) -> None:
+def test_a_refresh_polls_now_and_says_when_the_next_is_allowed(each_store: str, tmp_path: Path) -> None:
     async def scene() -> None:
         async with fake_agent(fresh) as agent:
             settings = settings_of(tmp_path, {"c": agent.endpoint}, refresh_min_seconds=30)
@@ -182,7 +183,7 @@ def test_a_refresh_polls_now_and_says_when_the_next_is_allowed(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"\xff", b'{"refresh": 3}', b'{"refresh": null}'])
-def test_a_bad_request_is_answered(tmp_path: Path, body: bytes) -> None:
+def test_a_bad_request_is_answered(each_store: str, tmp_path: Path, body: bytes) -> None:
     async def scene() -> None:
         async with running(settings := settings_of(tmp_path, {"c": "tcp://127.0.0.1:1"})) as _:
             answer = await ask_refresh(settings, body)
@@ -194,7 +195,9 @@ def test_a_bad_request_is_answered(tmp_path: Path, body: bytes) -> None:
     asyncio.run(scene())
 
 
-def test_a_store_that_cannot_be_written_does_not_end_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_written_does_not_end_the_loop(
+    each_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
@@ -215,12 +218,12 @@ def test_a_store_that_cannot_be_written_does_not_end_the_loop(tmp_path: Path, mo
     asyncio.run(both())
 
 
-def test_an_address_in_use_says_what_to_do(tmp_path: Path) -> None:
+def test_an_address_in_use_says_what_to_do(each_store: str, tmp_path: Path) -> None:
     async def scene() -> None:
         context = zmq.Context()
         holder = context.socket(zmq.PUB)
         endpoint = f"tcp://127.0.0.1:{holder.bind_to_random_port('tcp://127.0.0.1')}"
-        store = Store(f"sqlite:///{tmp_path}/store.sqlite")
+        store = Store(store_at(tmp_path / "store.sqlite"))
         service = Service(settings_of(tmp_path, {"c": "tcp://127.0.0.1:1"}, announce=endpoint), store)
         with pytest.raises(CollectorError, match=r"another collector running\? Else change \[collector\] announce"):
             await service.run()

@@ -18,7 +18,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, text
+from sqlalchemy import func, inspect, select, text
 
 from agent.report import Array, Job, Node, Queue, Report, Reservation
 from agent.states import JobState, NodeState
@@ -44,11 +44,12 @@ from collector.schema import (
 )
 from collector.store import PollTimes, Store
 from tests.collector.reports import T0, a_job, a_report, as_running, jobs_at, reading, settings_for, table_rows
+from tests.databases import store_at
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/store.sqlite"
+def url(each_store: str, tmp_path: Path) -> str:
+    return store_at(tmp_path / "store.sqlite")
 
 
 def opened(url: str, *names: str) -> Store:
@@ -64,11 +65,20 @@ def put(store: Store, report: Report) -> bool:
 def test_the_migrations_make_the_schema(url: str) -> None:
     Store(url).close()
     migrated, declared = open_engine(url), open_engine("sqlite:///:memory:")
-    without_rowid = text("select name from sqlite_master where sql like '%WITHOUT ROWID%' order by name")
     with migrated.connect() as connection, declared.begin() as other:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        metadata.create_all(other)
-        assert connection.execute(without_rowid).all() == other.execute(without_rowid).all()
+        if url.startswith("sqlite"):
+            metadata.create_all(other)
+            without_rowid = text("select name from sqlite_master where sql like '%WITHOUT ROWID%' order by name")
+            assert connection.execute(without_rowid).all() == other.execute(without_rowid).all()
+        there = inspect(connection)
+        for table in metadata.tables.values():
+            key = [column.name for column in table.primary_key]
+            placed = ["at"] if table is poll and not url.startswith("sqlite") else []
+            assert sorted(there.get_pk_constraint(table.name)["constrained_columns"]) == sorted(key + placed)
+            foreign = {(*one.column_keys, one.referred_table.name) for one in table.foreign_key_constraints}
+            told = {(*one["constrained_columns"], one["referred_table"]) for one in there.get_foreign_keys(table.name)}
+            assert told == foreign, table.name
     migrated.dispose()
     declared.dispose()
 
@@ -292,12 +302,12 @@ def test_killed_at_any_moment_it_loses_at_most_the_report_in_hand(url: str) -> N
     store.roll_up(1, 0)
     store.close()
     whole = Path(engine.url.database or "").with_name("whole.sqlite")
-    other = opened(f"sqlite:///{whole}")
+    other = opened(store_at(whole))
     for report in random_reports(5, 150):
         put(other, report)
     other.roll_up(1, 0)
     other.close()
-    second = reading(f"sqlite:///{whole}")
+    second = reading(store_at(whole))
     for table in (job, job_span, usage_hour, usage_day, capacity_hour, dirty_hour):
         assert table_rows(engine, table) == table_rows(second, table)
     engine.dispose()
@@ -356,9 +366,9 @@ def history(chance: random.Random, count: int) -> list[tuple[Report, list[Job]]]
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 25), restart=st.booleans())
 def test_usage_equals_brute_force_and_every_poll_can_be_seen_again(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, count: int, restart: bool
+    each_store: str, tmp_path_factory: pytest.TempPathFactory, seed: int, count: int, restart: bool
 ) -> None:
-    url = f"sqlite:///{tmp_path_factory.mktemp('exact')}/s.sqlite"
+    url = store_at(tmp_path_factory.mktemp("exact") / "s.sqlite")
     polls = history(random.Random(seed), count)
     store = opened(url)
     for number, (report, _) in enumerate(polls):

@@ -11,14 +11,16 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, create_engine, select
+from sqlalchemy import Connection, create_engine, insert, select
 
 from collector import prune as pruning
+from collector.database import migrate, open_engine
 from collector.prune import prune
 from collector.retention import Limits
 from collector.schema import cluster, known_span, metadata, poll
 from collector.stretches import extend_known, note_polled, polled_stretches
 from tests.collector.imported import T0
+from tests.databases import store_at
 from webstat.data.queries.engine import open_store
 from webstat.data.queries.past import load_polls
 from webstat.data.usage import known_stretches
@@ -69,11 +71,11 @@ def test_the_rule_is_the_one_by_which_polls_are_read(history: list[tuple[int, in
 
 @pytest.mark.parametrize("seed", range(4))
 def test_known_before_is_known_after_polls_are_pruned(
-    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+    each_store: str, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "ROWS_AT_ONCE", 9)
     engine = open_store_with_polls(tmp_path, random.Random(seed))
-    reader = open_store(f"sqlite:///{tmp_path}/s.sqlite")
+    reader = open_store(store_at(tmp_path / "s.sqlite"))
 
     def known() -> list[Stretch]:
         with engine.connect() as connection:
@@ -83,7 +85,7 @@ def test_known_before_is_known_after_polls_are_pruned(
     assert before == known_stretches(load_polls(reader, 1, 0), PERIOD, 0, END)
     assert len(before) > 5
     for limit in (T0 + 3 * HOUR, T0 + 3 * HOUR + 1, T0 + 9 * HOUR, T0 + 20 * HOUR, END):
-        for _ in prune(engine, Limits(polls=limit)):
+        for _ in prune(engine, Limits(polls=limit), [1]):
             assert known() == before
     assert load_polls(reader, 1, 0).empty
     engine.dispose()
@@ -91,8 +93,8 @@ def test_known_before_is_known_after_polls_are_pruned(
 
 
 def open_store_with_polls(folder: Path, chance: random.Random):  # type: ignore[no-untyped-def]
-    engine = create_engine(f"sqlite:///{folder}/s.sqlite")
-    metadata.create_all(engine)
+    engine = open_engine(store_at(folder / "s.sqlite"))
+    migrate(engine)
     rows, at = [], T0
     for number in range(150):
         at += chance.choice([60, 60, 60, 90, 151, 900, 901, 4000])
@@ -121,10 +123,11 @@ def hours(*stretches: tuple[float, float]) -> list[Stretch]:
 
 
 @pytest.fixture
-def connection(tmp_path: Path):  # type: ignore[no-untyped-def]
-    engine = create_engine("sqlite://")
-    metadata.create_all(engine)
+def connection(each_store: str, tmp_path: Path):  # type: ignore[no-untyped-def]
+    engine = open_engine(store_at(tmp_path / "s.sqlite"))
+    migrate(engine)
     with engine.begin() as one:
+        one.execute(insert(cluster).values(name="c", title="C", period_seconds=900))
         yield one
     engine.dispose()
 
