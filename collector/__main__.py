@@ -22,7 +22,7 @@ from collector.errors import CollectorError, PollFailed
 from collector.import_command import import_accounting
 from collector.prune_command import prune_all, show_doomed
 from collector.rollup_command import rollup as roll_up
-from collector.service import Service
+from collector.service import ALL_REGIONS, Service
 from collector.settings import Settings, load_settings, settings_path
 from collector.store import Store
 
@@ -53,19 +53,23 @@ def _settings(path: Path, need_clusters: bool = True) -> Settings:
 
 
 @main.command()
+@click.option("--region", envvar="WEBSTAT_REGION", help="Poll the clusters of this region, instead of those of none.")
 @click.pass_obj
-def run(path: Path) -> None:
-    """Poll all clusters until SIGTERM or Ctrl-C."""
+def run(path: Path, region: str | None) -> None:
+    """Poll all clusters until SIGTERM or Ctrl-C. On PostgreSQL several that run share them."""
     settings = _settings(path)
-    store = Store(settings.store.url)
+    regions = sorted({entry.region or "none" for entry in settings.cluster})
+    if (region or "none") not in regions:
+        raise CollectorError(f"no cluster of {path} is of region {region or 'none'}; there are: {', '.join(regions)}")
+    store = Store(settings.store.url, settings.collector.lease_seconds)
     try:
-        asyncio.run(_run(settings, store))
+        asyncio.run(_run(settings, store, region))
     finally:
         store.close()
 
 
-async def _run(settings: Settings, store: Store) -> None:
-    service = Service(settings, store)
+async def _run(settings: Settings, store: Store, region: str | None) -> None:
+    service = Service(settings, store, region)
     task = asyncio.ensure_future(service.run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,6 +90,7 @@ def once(path: Path) -> None:
     settings = _settings(path)
     store = Store(settings.store.url)
     try:
+        store.hold(*store.sync_clusters(settings).values())
         failed = asyncio.run(_once(settings, store))
     finally:
         store.close()
@@ -93,7 +98,7 @@ def once(path: Path) -> None:
 
 
 async def _once(settings: Settings, store: Store) -> int:
-    service = Service(settings, store)
+    service = Service(settings, store, ALL_REGIONS)
     try:
         outcomes = await asyncio.gather(*(service.poll(watch) for watch in service.watches))
         for watch, outcome in zip(service.watches, outcomes, strict=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -29,15 +30,23 @@ class Announcer:
         self._pub = context.socket(zmq.PUB)
         self._router = context.socket(zmq.ROUTER)
         self._router.setsockopt(zmq.MAXMSGSIZE, _MAX_REQUEST_BYTES)
-        for socket, endpoint, key in ((self._pub, announce, "announce"), (self._router, refresh, "refresh")):
-            socket.setsockopt(zmq.LINGER, 200)
+        for bound, endpoint, key in ((self._pub, announce, "announce"), (self._router, refresh, "refresh")):
+            bound.setsockopt(zmq.LINGER, 200)
             try:
-                socket.bind(endpoint)
+                bound.bind(endpoint)
             except zmq.ZMQError as error:
                 self.close()
                 raise CollectorError(
                     f"cannot listen on {endpoint}: {error}; is another collector running? Else change [collector] {key}"
                 ) from None
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """Where announcements are heard, and refreshes wished for: as bound, with this host's name for all addresses."""
+        bound = (self._pub.getsockopt_string(zmq.LAST_ENDPOINT), self._router.getsockopt_string(zmq.LAST_ENDPOINT))
+        host = f"//{socket.getfqdn()}:"
+        announce, refresh = (one.replace("//0.0.0.0:", host).replace("//[::]:", host) for one in bound)
+        return announce, refresh
 
     def close(self) -> None:
         """Close both sockets."""

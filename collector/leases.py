@@ -190,7 +190,7 @@ class Leases:
             cursor.execute("SET application_name = 'webstat collector'")
             cursor.execute(f"SET idle_session_timeout = {milliseconds}")
             # What is computed within a transaction takes longer than what lies between two.
-            cursor.execute(f"SET idle_in_transaction_session_timeout = {max(milliseconds, 60_000)}")
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {2 * milliseconds}")
             for name, value in (("idle", 10), ("interval", 5), ("count", 3)):
                 cursor.execute(f"SET tcp_keepalives_{name} = {value}")
         connection.commit()

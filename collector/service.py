@@ -1,7 +1,8 @@
 """The loop: due -> fetch -> store -> announce, for every cluster at once.
 
 Each cluster has its own task, so a slow or dead agent delays no other. The store is used from one
-worker thread, so that decoding and writing never hold up the sockets.
+worker thread, so that decoding and writing never hold up the sockets. Which clusters are this collector's
+is leases.py's to say: where others share the store, they come and go.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from agent.wire import from_wire
 from collector.announce import Announcer
 from collector.client import Peer, failure, fetch_reply, peer_of
 from collector.errors import PollFailed
+from collector.leases import Shares
 from collector.retention import limits_of
 from collector.schedule import first_poll, next_poll, refresh_allowed_at
 from collector.settings import Settings
@@ -39,6 +41,11 @@ PRUNE_EVERY_SECONDS = 3600.0
 """When nothing is left to prune."""
 PRUNE_FIRST_SECONDS = 60.0
 """After the start: polls and sums come first."""
+SHARE_EVERY_SECONDS = 10.0
+"""At most, between two looks at what others have left; a fraction of a period and of a lease where these are short."""
+
+ALL_REGIONS = "*"
+"""No region can be named so."""
 
 
 @dataclass
@@ -52,6 +59,8 @@ class Watch:
     failures: int = 0
     due_at: float = 0.0
     refreshed_at: float | None = None
+    held: bool = False
+    """Whether this collector has it."""
     polling: bool = False
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody asked for a refresh."""
@@ -61,11 +70,12 @@ class Watch:
 
 
 class Service:
-    """All clusters of webstat.toml being polled into one store."""
+    """All clusters of webstat.toml being polled into one store; of its region, where they have regions."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, region: str | None = None) -> None:
         self._settings = settings
         self._store = store
+        self._region = region
         self._context = zmq.asyncio.Context()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         ids = store.sync_clusters(settings)
@@ -77,8 +87,11 @@ class Service:
                 float(entry.period_seconds or settings.collector.period_seconds),
             )
             for entry in settings.cluster
+            if region in (entry.region, ALL_REGIONS)
         ]
         self._announcer: Announcer | None = None
+        shortest = min((watch.period for watch in self.watches), default=SHARE_EVERY_SECONDS)
+        self._share_every = min(SHARE_EVERY_SECONDS, shortest / 2, settings.collector.lease_seconds / 3)
 
     def close(self) -> None:
         """End the sockets and the worker; the store stays its owner's."""
@@ -91,16 +104,14 @@ class Service:
         """Poll until cancelled."""
         collector = self._settings.collector
         self._announcer = Announcer(self._context, collector.announce, collector.refresh)
-        log.info(
-            "collecting clusters=%d announce=%s refresh=%s", len(self.watches), collector.announce, collector.refresh
-        )
+        announce, refresh = self._announcer.addresses
+        await self._in_thread(self._store.leases.register, announce, refresh, self._region)
+        log.info("collecting clusters=%d announce=%s refresh=%s", len(self.watches), announce, refresh)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._announcer.serve(self.refresh))
+            tasks.create_task(self._keep_sharing(tasks))
             tasks.create_task(self._keep_pruning())
             tasks.create_task(self._keep_alive())
-            for number, watch in enumerate(self.watches):
-                watch.due_at = first_poll(time.time(), number, len(self.watches), watch.period)
-                tasks.create_task(self._keep_polling(watch))
 
     async def poll(self, watch: Watch) -> Stored | PollFailed:
         """One poll: ask, store, announce; a failure is stored and announced too."""
@@ -158,14 +169,49 @@ class Service:
         backoff = self._settings.collector.backoff_max_seconds
         return next_poll(begun, time.time(), watch.period, failures, backoff, random.random())
 
-    async def _keep_polling(self, watch: Watch) -> None:
+    async def _keep_sharing(self, tasks: asyncio.TaskGroup) -> None:
+        """Take the clusters that are free, up to a fair part, and poll them; give back what others should have."""
         while True:
+            try:
+                shares = await self._in_thread(self._store.share, [watch.id for watch in self.watches])
+            except Exception as error:  # the database is away: what is held shows when it is back
+                log.warning("clusters cannot be shared error=%r", str(error))
+            else:
+                self._take_up(shares, tasks)
+            await asyncio.sleep(self._share_every)
+
+    def _take_up(self, shares: Shares, tasks: asyncio.TaskGroup) -> None:
+        new = [watch for watch in self.watches if watch.id in shares.held and not watch.held]
+        for number, watch in enumerate(new):
+            watch.held, watch.failures = True, 0
+            watch.due_at = first_poll(time.time(), number, len(new), watch.period)
+            tasks.create_task(self._keep_polling(watch))
+        for watch in self.watches:
+            if watch.held and (watch.id in shares.surplus or watch.id not in shares.held):
+                watch.held = False
+                watch.wanted.set()
+        if new:
+            log.info("polling clusters=%s", ",".join(watch.name for watch in new))
+
+    async def _keep_polling(self, watch: Watch) -> None:
+        """Poll until the cluster is given up, then leave it to others."""
+        await self._poll_in_turn(watch)
+        log.info("given to another collector cluster=%s", watch.name)
+        try:
+            await self._in_thread(self._store.leases.release, watch.id)
+        except Exception as error:
+            log.warning("the lease could not be given back cluster=%s error=%r", watch.name, str(error))
+
+    async def _poll_in_turn(self, watch: Watch) -> None:
+        while watch.held:
             try:
                 async with asyncio.timeout(max(0.0, watch.due_at - time.time())):
                     await watch.wanted.wait()
             except TimeoutError:
                 pass
             watch.wanted.clear()
+            if not watch.held:
+                break
             watch.done.clear()
             watch.polling = True
             try:
@@ -207,14 +253,17 @@ class Service:
             await asyncio.sleep(every)
 
     def _status(self) -> str:
-        failing = [watch.name for watch in self.watches if watch.failures]
-        return f"polling {len(self.watches)} clusters" + (f"; no answer from {', '.join(failing)}" if failing else "")
+        held = [watch for watch in self.watches if watch.held]
+        failing = [watch.name for watch in held if watch.failures]
+        return f"polling {len(held)} clusters" + (f"; no answer from {', '.join(failing)}" if failing else "")
 
     async def refresh(self, name: str) -> dict[str, Any]:
         """What a person who asked for a refresh is told; polls the cluster now where that is allowed."""
         watch = next((one for one in self.watches if one.name == name), None)
         if watch is None:
             return {"ok": False, "message": f"no cluster is named {name!r}"}
+        if not watch.held:
+            return {"ok": False, "message": "another collector polls it"}
         now = time.time()
         minimum = self._settings.collector.refresh_min_seconds
         allowed = refresh_allowed_at(watch.refreshed_at, minimum)

@@ -63,6 +63,8 @@ class CollectorSettings(_Table):
     backoff_max_seconds: Annotated[int, Field(ge=5)] = 600
     refresh_min_seconds: Annotated[int, Field(ge=0)] = 30
     """At most one refresh by hand per cluster in this time."""
+    lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    """PostgreSQL: after so long a silence of one collector, others take its clusters. At once where it was killed."""
     announce: Endpoint = "tcp://127.0.0.1:7622"
     refresh: Endpoint = "tcp://127.0.0.1:7623"
     secret_key_file: Path | None = None
@@ -126,6 +128,8 @@ class ClusterSettings(_Table):
     server_key_file: Path | None = None
     """The agent's public CURVE key; without it the connection is neither encrypted nor checked."""
     demo: bool = False
+    region: Name | None = None
+    """Which collectors poll it: those that run with the same --region."""
 
     @field_validator("name")
     @classmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import random
 import shutil
-import sqlite3
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -40,6 +39,8 @@ from tests.collector.imported import (
     write_log,
 )
 from tests.collector.reports import a_job, a_report, as_running, table_rows
+from tests.collector.reports import reading as other_engine
+from tests.databases import store_at
 
 LIFE = [told("Q", 1, T0), told("S", 1, T0 + 60, start=T0 + 60), told("E", 1, T0 + 99, start=T0 + 60, end=T0 + 99)]
 HOUR, DAY = 3600, 86400
@@ -371,9 +372,11 @@ def test_a_batch_and_its_place_are_stored_together(
     log = write_log(tmp_path / "a", lines)
     places = []
     reading = imports.Import(store.engine, store.words, cluster_id, ZoneInfo("UTC"), time.time())
+    other = other_engine(store_at(tmp_path / "store/store.sqlite"))
     for _ in reading.run([log]):
-        with sqlite3.connect(tmp_path / "store/store.sqlite") as other:
-            places.append(other.execute("select max(position), (select count(*) from job) from import_file").fetchone())
+        with other.connect() as connection:
+            stored = text("select max(position), (select count(*) from job) from import_file")
+            places.append(connection.execute(stored).one())
     assert len({place for place in places if place[0]}) > 3
     data = log.read_bytes()
     assert all(position is None or data[position - 1 : position] == b"\n" for position, _ in places)

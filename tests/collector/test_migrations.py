@@ -65,7 +65,8 @@ def made(url: str) -> list[Any]:
 
 def test_the_first_migration_makes_what_it_made_when_it_was_released(url: str, tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/new.sqlite")
-    command.upgrade(_config(engine), "0001")
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "0001")
     engine.dispose()
     assert made(f"sqlite:///{tmp_path}/new.sqlite") == made(url)
 
@@ -74,13 +75,13 @@ def test_every_row_is_kept(url: str) -> None:
     before = contents(url)
     assert sum(len(rows) for name, rows in before.items() if rows) > 100
     engine = open_engine(url)
-    assert migrate(engine) == ("0001", "0004")
-    assert migrate(engine) == ("0004", "0004")
+    assert migrate(engine) == ("0001", "0005")
+    assert migrate(engine) == ("0005", "0005")
     with engine.connect() as connection:
         spans = [dict(row) for row in connection.execute(spans_of_jobs(true())).mappings()]
     engine.dispose()
     after = contents(url)
-    new = {"cluster": {"reservations": None, "kept_since": None}, "queue": {"limits": None}}
+    new = {"cluster": {"reservations": None, "kept_since": None, "collector_id": None}, "queue": {"limits": None}}
     implied = [row.pop("implied") for row in after["job"]]
     assert spans == before.pop("job_span"), "told or implied"
     told = after.pop("job_span")
@@ -89,12 +90,12 @@ def test_every_row_is_kept(url: str) -> None:
     for name, rows in before.items():
         if name != "alembic_version":
             assert after.pop(name) == [{**row, **new.get(name, {})} for row in rows], name
-    made = ("job_array", "node_month", "history_month", "history_column", "import_file", "import_unended")
+    made = ("collector", "job_array", "node_month", "history_month", "history_column", "import_file", "import_unended")
     assert after.pop("known_span") == [
         {"cluster_id": 1, "since": 1795394551, "until": 1795394731, "polled": 1},
         {"cluster_id": 1, "since": 1795412671, "until": 1795413091, "polled": 1},
     ]  # what the polls told
-    assert after == {"alembic_version": [{"version_num": "0004"}], **{name: [] for name in made}}
+    assert after == {"alembic_version": [{"version_num": "0005"}], **{name: [] for name in made}}
 
 
 def test_it_has_this_version_s_schema(url: str) -> None:

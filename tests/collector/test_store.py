@@ -220,7 +220,8 @@ def test_a_failure_inside_the_transaction_leaves_nothing(url: str, monkeypatch: 
     engine.dispose()
 
 
-def test_a_second_collector_is_refused_and_told_of_the_first(url: str) -> None:
+def test_a_second_collector_is_refused_and_told_of_the_first(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.sqlite"
     store = opened(url)
     with pytest.raises(StoreBusy, match=r"process id \d+"):
         Store(url)

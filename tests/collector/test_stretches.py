@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, insert, select
 
 from collector import prune as pruning
 from collector.database import migrate, open_engine
+from collector.partitions import make_room
 from collector.prune import prune
 from collector.retention import Limits
 from collector.schema import cluster, known_span, metadata, poll
@@ -106,6 +107,7 @@ def open_store_with_polls(folder: Path, chance: random.Random):  # type: ignore[
         connection.execute(
             cluster.insert().values(id=1, name="c", title="c", period_seconds=PERIOD, report=1, failures=0)
         )
+        make_room(connection, T0, at, poll)
         connection.execute(poll.insert(), rows)
         for row in rows:
             if row["report"] is not None:
