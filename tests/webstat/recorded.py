@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL
-
 from agent.probe import take_report
 from agent.recording import Replay
 from agent.report import Report
 from collector.settings import ClusterSettings, CollectorSettings, Settings, StoreSettings
 from collector.store import PollTimes, Store
+from tests.databases import store_at
 from tests.webstat.served import FakeCollector, settings_for
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -61,7 +60,7 @@ def record(path: Path, *names: str) -> Recorded:
     """Fill a new store at `path` with some of CLUSTERS, or with all."""
     chosen = names or tuple(CLUSTERS)
     now = time.time()
-    url = URL.create("sqlite", database=str(path)).render_as_string()
+    url = store_at(path)
     settings = Settings(
         store=StoreSettings(url=url),
         collector=CollectorSettings(period_seconds=PERIOD),

@@ -16,12 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from agent.states import HOLDS_CORES, JobState, NodeState
 from collector import schema
+from collector.database import open_engine
+from collector.partitions import make_room
 from collector.rows import hosts_text
 from collector.schema import JOB_STATES, NODE_STATES, OPEN
+from tests.databases import store_at
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -79,16 +82,14 @@ class Builder:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        self.engine = create_engine(URL.create("sqlite", database=str(self.path)))
+        self.engine = open_engine(self.url)
         self.random = random.Random(self.seed)
         self._words: dict[str, int] = {}
-        with self.engine.begin() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         schema.metadata.create_all(self.engine)
 
     @property
     def url(self) -> str:
-        return URL.create("sqlite", database=str(self.path)).render_as_string()
+        return store_at(self.path)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -317,6 +318,7 @@ class Builder:
             row = {"error_code": shape.error_code, "error": shape.error}
             rows.append({**none, "cluster_id": ident, "at": int(self.now - 20 - step * 120), "seconds": 30.0, **row})
         if rows:
+            make_room(connection, min(row["at"] for row in rows), int(self.now), schema.poll)
             connection.execute(insert(schema.poll), rows)
         told = [row for row in rows if row.get("report") is not None]
         if told:
@@ -336,6 +338,7 @@ class Builder:
             }
             for ago in range(30)
         ]
+        make_room(connection, hour - 30 * HOUR, hour, schema.capacity_hour)
         connection.execute(insert(schema.capacity_hour), rows)
         totals: dict[str, int] = {}
         jobs = schema.job.c
@@ -374,6 +377,7 @@ class Builder:
             fresh = {"report": number + 1, "taken_at": at, "failures": 0, "error_code": None, "error": None}
             fresh |= {"attempted_at": at, "next_poll_at": at + period}
             connection.execute(update(schema.cluster).where(c.id == ident).values(**fresh))
+            make_room(connection, int(at), int(at), schema.poll)
             connection.execute(
                 insert(schema.poll).values(cluster_id=ident, at=int(at), seconds=0.5, report=number + 1, taken_at=at)
             )
@@ -428,7 +432,7 @@ WORLD = (
 def toml(builder: Builder, shapes: tuple[Shape, ...], announce: str, refresh: str, port: int = 8050) -> str:
     """A webstat.toml for these clusters."""
     lines = [
-        f'[store]\nurl = "sqlite:///{builder.path}"',
+        f'[store]\nurl = "{builder.url}"',
         f'[collector]\nannounce = "{announce}"\nrefresh = "{refresh}"',
     ]
     lines.append(f"[web]\nport = {port}")

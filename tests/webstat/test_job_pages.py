@@ -25,6 +25,7 @@ from agent.states import JobState, NodeState
 from collector.store import PollTimes, Store
 from tests.collector.reports import a_job, a_report, as_running
 from tests.collector.reports import settings_for as collector_settings
+from tests.databases import store_at
 from tests.webstat.recorded import Recorded
 from tests.webstat.stores import HOSTILE, TIMEOUT, Builder, Shape
 from tests.webstat.test_pages import PAGE, PANEL, Site, said, settings_for, walk
@@ -151,7 +152,7 @@ class Made:
     """A store whose reports are written one by one, with the newest some seconds old."""
 
     def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite:///{folder}/store.sqlite"
+        self.url = store_at(folder / "store.sqlite")
         self.now = time.time()
         self.store = Store(self.url)
         self.store.sync_clusters(collector_settings("c"))

@@ -18,6 +18,7 @@ from collector.settings import ClusterSettings, Settings, StoreSettings
 from collector.store import PollTimes, Store
 from tests.agent.samples import SAMPLES
 from tests.collector.reports import T0, a_job, a_report
+from tests.databases import store_at
 from tests.webstat.stores import Builder, Shape
 from webstat.data import changes
 from webstat.data.changes import Event, Name
@@ -26,6 +27,8 @@ from webstat.data.queries.engine import open_store
 from webstat.data.reservations import Kept
 from webstat.data.source import Source
 from webstat.format import When
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 SERIES = SAMPLES / "openpbs-23.06.06" / "timeseries"
 """In its third poll an admin sets cn005 offline, in its fourth cn020 is down; in its eighth both serve again."""
@@ -46,7 +49,7 @@ class Site:
     """A store that the collector fills with reports of one cluster, and what changed by it."""
 
     def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite:///{folder}/store.sqlite"
+        self.url = store_at(folder / "store.sqlite")
         self.settings = Settings(
             store=StoreSettings(url=self.url), cluster=(ClusterSettings(name="c", agent="tcp://127.0.0.1:1"),)
         )

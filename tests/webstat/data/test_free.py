@@ -15,11 +15,14 @@ from agent.states import JobState, NodeState
 from collector.store import PollTimes, Store
 from tests.agent.samples import SAMPLES
 from tests.collector.reports import settings_for
+from tests.databases import store_at
 from tests.webstat.data.test_frames import nodes, totals
 from webstat.data import free
 from webstat.data.queries.changes import load_reservations
 from webstat.data.queries.engine import open_store
 from webstat.data.queries.now import load_job_totals, load_nodes, load_queues
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 GB = 1024**3
 RECORDED = (
@@ -139,7 +142,7 @@ def test_nothing_is_known_of_a_cluster_without_nodes() -> None:
 def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Report, free.Free]]:
     """A recorded report, and the room that is read from a store which holds it."""
     report = take_report(Replay(SAMPLES / request.param, Choice()))
-    url = f"sqlite:///{tmp_path}/store.sqlite"
+    url = store_at(tmp_path / "store.sqlite")
     store = Store(url)
     store.sync_clusters(settings_for("c"))
     store.store_report(1, report, PollTimes(report.taken_at, 0.5))
@@ -201,7 +204,7 @@ def test_the_queue_of_a_reservation_is_no_place_to_submit_to(tmp_path: Path) -> 
     report = take_report(Replay(SAMPLES / RECORDED[0], Choice()))
     held = Reservation("R151.pbs01", "course", "grace", "running", "R151", 1, 2**40, ("cn001",), 24)
     assert "R151" in {queue.name for queue in report.queues}
-    url = f"sqlite:///{tmp_path}/store.sqlite"
+    url = store_at(tmp_path / "store.sqlite")
     store = Store(url)
     store.sync_clusters(settings_for("c"))
     store.store_report(1, replace(report, reservations=(held,)), PollTimes(report.taken_at, 0.5))

@@ -25,6 +25,7 @@ from collector.store import PollTimes, Store
 from tests.agent.samples import SAMPLES
 from tests.collector.reports import T0, a_job, a_report, as_running
 from tests.collector.reports import settings_for as collected
+from tests.databases import store_at
 from tests.webstat.served import settings_for
 from tests.webstat.stores import HOSTILE, Builder, Shape
 from webstat.data import jobs
@@ -37,6 +38,8 @@ from webstat.efficiency import findings
 from webstat.errors import StoreBroken
 from webstat.exits import exit_words
 from webstat.reasons import reason
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 RECORDED = {
     "openpbs": "openpbs-23.06.06/mixed",
@@ -56,7 +59,7 @@ def reports() -> dict[str, Report]:
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory, reports: dict[str, Report]) -> Iterator[Source]:
     """A store into which the collector has put every recorded report."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('jobs')}/store.sqlite"
+    url = store_at(tmp_path_factory.mktemp("jobs") / "store.sqlite")
     store = Store(url)
     for name, ident in store.sync_clusters(collected(*reports)).items():
         store.store_report(ident, reports[name], PollTimes(reports[name].taken_at, 0.5))
@@ -70,7 +73,7 @@ class Past:
     """A store of one cluster `c` that is given report after report, and what is read of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite:///{folder}/store.sqlite"
+        self.url = store_at(folder / "store.sqlite")
         self.store = Store(self.url)
         self.ident = self.store.sync_clusters(collected("c"))["c"]
         self.source = Source(settings_for(self.url, "c"))

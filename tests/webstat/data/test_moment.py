@@ -18,6 +18,7 @@ from collector.node_months import pack_nodes, packed_spans
 from collector.settings import ClusterSettings, CollectorSettings, Settings, StoreSettings
 from collector.store import PollTimes, Store
 from tests.collector.reports import T0, a_job, a_report, as_running
+from tests.databases import store_at
 from tests.webstat.recorded import SAMPLES
 from webstat.data import jobs
 from webstat.data.queries import one, past, people, waiting
@@ -45,7 +46,7 @@ class Played:
 
 def play(folder: Path, reports: list[Report], period: int) -> Source:
     settings = Settings(
-        store=StoreSettings(url=f"sqlite:///{folder / 'store.sqlite'}"),
+        store=StoreSettings(url=store_at(folder / "store.sqlite")),
         collector=CollectorSettings(period_seconds=period),
         cluster=(ClusterSettings(name="c", agent="tcp://127.0.0.1:1"),),
     )
@@ -59,14 +60,16 @@ def play(folder: Path, reports: list[Report], period: int) -> Source:
 
 
 @pytest.fixture(scope="module", params=[*SERIES, *(f"{one} old" for one in SERIES[1:])])
-def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+def played(
+    each_store: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Played]:
     name, _, old = request.param.partition(" ")
     replay = Replay(SAMPLES / name)
     reports = [take_report(replay) for _ in range(replay.polls)]
     folder = tmp_path_factory.mktemp("played")
     source = play(folder, reports, 10)
     if old:  # as if months had gone by since
-        engine = create_engine(f"sqlite:///{folder / 'store.sqlite'}")
+        engine = create_engine(store_at(folder / "store.sqlite"))
         pack_nodes(engine, 1, int(reports[-1].taken_at) + 70 * 86400)
         with engine.connect() as connection:
             assert len(packed_spans(connection, 1, 0, schema.OPEN)["since"]) > 20
@@ -188,7 +191,7 @@ HOUR = 3600
 
 
 @pytest.fixture
-def gap(tmp_path: Path) -> Iterator[Source]:
+def gap(each_store: str, tmp_path: Path) -> Iterator[Source]:
     """Reports at 0:00 and 0:01, then nothing for three hours, in which a job ends and another starts."""
     first, second = a_job(1, submitted_at=T0 - 100), a_job(2, submitted_at=T0 - 50)
     running = as_running(first, T0 - 10)

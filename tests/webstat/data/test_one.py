@@ -20,6 +20,7 @@ from collector.rows import hosts_record, hosts_text
 from collector.schema import OPEN
 from collector.store import PollTimes, Store
 from tests.collector.reports import T0, a_job, a_report, as_running, settings_for
+from tests.databases import store_at
 from tests.webstat.recorded import Recorded
 from webstat.data import node_past, one, use
 from webstat.data.node_past import ABSENT, GAP, SERVES
@@ -27,6 +28,8 @@ from webstat.data.one import HELD, RAN, SUSPENDED, UNKNOWN, WAITED, During, OneJ
 from webstat.data.queries import engine as engines
 from webstat.data.queries import one as queries
 from webstat.exits import exit_words
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -118,7 +121,7 @@ def test_dependencies_of_recorded_jobs_name_jobs(recorded: Recorded, engine: Eng
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[tuple[Store, Engine]]:
-    url = f"sqlite:///{tmp_path}/store.sqlite"
+    url = store_at(tmp_path / "store.sqlite")
     store = Store(url)
     store.sync_clusters(settings_for("c"))
     engine = engines.open_store(url)

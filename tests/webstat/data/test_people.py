@@ -16,6 +16,7 @@ from collector.store import PollTimes, Store
 from demo.past import reports
 from demo.state import prepare
 from tests.collector.reports import EVERY_SPAN
+from tests.databases import store_at
 from tests.webstat.data.test_frames import totals
 from tests.webstat.recorded import record
 from tests.webstat.stores import Builder, Shape
@@ -25,6 +26,8 @@ from webstat.data.queries import people as queries
 from webstat.data.queries.engine import open_store
 from webstat.data.source import Source
 from webstat.format import DAY
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 NOW = 1_800_000_000
 
@@ -92,7 +95,7 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         one = Filled(stored.url, stored.names, stored.now)
     else:
         epoch = prepare(folder / "demo", days=3, clusters=("small-openpbs",))
-        url, before, now = f"sqlite:///{folder}/store.sqlite", None, 0.0
+        url, before, now = store_at(folder / "store.sqlite"), None, 0.0
         store = Store(url)
         cluster = ClusterSettings(name="small", agent="tcp://127.0.0.1:1")
         store.sync_clusters(Settings(store=StoreSettings(url=url), cluster=(cluster,)))

@@ -16,6 +16,8 @@ from tests.webstat.stores import HOSTILE, Builder, Shape
 from webstat.data.queries import places, waiting
 from webstat.data.queries.engine import open_store
 
+pytestmark = pytest.mark.usefixtures("each_store")
+
 NOW = 1_800_000_000
 LOADS: dict[str, Callable[[Engine, int], pd.DataFrame]] = {
     name: load for module in (places, waiting) for name, load in vars(module).items() if name.startswith("load_")

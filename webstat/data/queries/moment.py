@@ -1,7 +1,7 @@
 """A past moment as a store of its own: the very tables of the collector, as they were then, for every other query here.
 
-What lived at that moment lies in memory; the rest are views that cut the real store off at it, so nothing of what
-ended long ago is copied. What of a moment is known, and how exactly, is known_then.py's.
+What lived at that moment lies in memory, or in temporary tables; the rest are views that cut the real store off at it, so
+nothing of what ended long ago is copied. What of a moment is known, and how exactly, is known_then.py's.
 """
 
 from __future__ import annotations
@@ -11,21 +11,24 @@ import json
 import sqlite3
 import weakref
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
     Connection,
+    Dialect,
     Engine,
     Integer,
     MetaData,
     Select,
     Table,
     case,
+    cast,
     create_engine,
     delete,
     func,
@@ -35,8 +38,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from agent.states import HOLDS_CORES, IS_PENDING, JobState, NodeState
 from collector import schema
@@ -46,7 +48,6 @@ from collector.schema import JOB_STATES, NODE_STATES, OPEN
 from webstat.data.queries.engine import connected
 from webstat.data.queries.known_then import How, Then, load_then
 from webstat.data.queries.places import NodeWords
-from webstat.errors import StoreBroken
 from webstat.reasons import NOT_KEPT
 
 HOUR, DAY = 3600, 86400
@@ -61,22 +62,25 @@ _names = itertools.count()
 def _in_memory(table: Table, name: str | None = None) -> Table:
     """A table with the same columns; its rows are few, so without indexes."""
     columns = (Column(one.name, one.type, primary_key=one.primary_key) for one in table.columns)
-    return Table(name or table.name, MetaData(), *columns, schema="main")
+    return Table(name or table.name, MetaData(), *columns, schema=_MEMORY)
 
 
-# The database in memory is `main`, the real store `store`: what is asked of either names it.
+# What lies in memory is in the schema `main`, the real store in `store`, as SQLite calls them: what is asked of either
+# names it.
+_MEMORY, _STORE = "main", "store"
 _store = MetaData()
-_stored = {table.name: table.to_metadata(_store, schema="store") for table in schema.metadata.sorted_tables}
-_kept = {table.name: _in_memory(table) for table in (schema.cluster, schema.node, schema.queue, schema.poll)}
+_stored = {table.name: table.to_metadata(_store, schema=_STORE) for table in schema.metadata.sorted_tables}
+_kept = {table.name: _in_memory(table) for table in (schema.cluster, schema.node, schema.queue)}
+_polled = _in_memory(schema.poll, "polled")
 _living = _in_memory(schema.job, "living")
 _lived = _in_memory(schema.job_span, "lived")
-_alive = Table("alive", MetaData(), Column("id", Integer, primary_key=True), schema="main")
+_alive = Table("alive", MetaData(), Column("id", Integer, primary_key=True), schema=_MEMORY)
 _then = Table(
     "then",
     MetaData(),
     Column("cluster_id", Integer, primary_key=True),
     Column("as_of", Integer, nullable=False),
-    schema="main",
+    schema=_MEMORY,
 )
 
 
@@ -96,8 +100,15 @@ def open_moment(store: Engine, at: int) -> Moment:
     Raises StoreEmpty, StoreBroken.
     """
     then = load_then(store, at)
-    if store.dialect.name != "sqlite":
-        raise StoreBroken("past moments can be shown of a store in SQLite only")
+    opened = _open_beside_file if store.dialect.name == "sqlite" else _open_in_session
+    engine, close = opened(store, at, then)
+    moment = Moment(at, engine, then)
+    weakref.finalize(moment, close)
+    return moment
+
+
+def _open_beside_file(store: Engine, at: int, then: tuple[Then, ...]) -> tuple[Engine, Callable[[], None]]:
+    """SQLite: a database in memory, to which each connection attaches the store."""
     # A name with a slash is shared by all connections of this process, for as long as one of them is open.
     name = f"file:/moment-{next(_names)}?vfs=memdb"
     path = f"file:{quote(_file_of(store))}?mode=ro&vfs=unix"
@@ -109,12 +120,34 @@ def open_moment(store: Engine, at: int) -> Moment:
     except BaseException:
         keeper.close()
         raise
-    views = [*_views(at), "PRAGMA query_only=ON"]
-    moment = Moment(
-        at, create_engine("sqlite://", creator=lambda: _connect(name, path, views), poolclass=NullPool), then
+    views = [*_views(at, filling.dialect, {}), "PRAGMA query_only=ON"]
+    return create_engine("sqlite://", creator=lambda: _connect(name, path, views), poolclass=NullPool), keeper.close
+
+
+def _open_in_session(store: Engine, at: int, then: tuple[Then, ...]) -> tuple[Engine, Callable[[], None]]:
+    """PostgreSQL: temporary tables and views of one connection, found before the store's own; filled when it is opened."""
+    places = {None: "public", _MEMORY: "pg_temp", _STORE: "public"}
+
+    def fill() -> Any:
+        words, options = store.dialect.create_connect_args(store.url)
+        raw = store.dialect.connect(*words, **options)
+        filling = create_engine(store.url, creator=lambda: raw, poolclass=StaticPool)
+        with filling.connect().execution_options(schema_translate_map=places) as connection, connection.begin():
+            _fill(connection, then)
+            for view in _views(at, filling.dialect, places):
+                connection.exec_driver_sql(view)
+        return raw
+
+    engine = create_engine(
+        store.url, creator=fill, pool_size=1, max_overflow=0, execution_options={"postgresql_readonly": True}
     )
-    weakref.finalize(moment, keeper.close)
-    return moment
+    try:
+        with connected(engine):
+            pass
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine, engine.dispose
 
 
 def _file_of(store: Engine) -> str:
@@ -135,7 +168,7 @@ def _connect(name: str, path: str, statements: Sequence[str] = ()) -> sqlite3.Co
 
 
 def _fill(connection: Connection, then: Sequence[Then]) -> None:
-    for table in (_then, _alive, _living, _lived, *_kept.values()):
+    for table in (_then, _alive, _living, _lived, _polled, *_kept.values()):
         table.create(connection)
     if not then:
         return
@@ -149,7 +182,7 @@ def _fill(connection: Connection, then: Sequence[Then]) -> None:
         _fill_queues(connection, one)
     told = [one for one in then if one.how is not How.REPORT]
     if told:
-        connection.execute(insert(_kept["poll"]), [_poll_row(one) for one in told])
+        connection.execute(insert(_polled), [_poll_row(one) for one in told])
 
 
 def _poll_row(then: Then) -> dict[str, Any]:
@@ -190,8 +223,13 @@ def _fill_jobs(connection: Connection, then: Then) -> None:
     for table, rows in ((_alive, who), (_living, living), (_lived, lived)):
         connection.execute(
             insert(table).from_select([column.name for column in table.columns], rows),
-            execution_options={"schema_translate_map": {None: "store"}},
+            execution_options={"schema_translate_map": {None: _STORE, **_places(connection)}},
         )
+
+
+def _places(connection: Connection) -> dict[str | None, str]:
+    """The names of the schemas here, where they are not those of SQLite."""
+    return dict(connection.get_execution_options().get("schema_translate_map", {}))
 
 
 def _job_then(s: schema.SpansOf, at: int) -> list[ColumnElement[Any]]:
@@ -202,7 +240,7 @@ def _job_then(s: schema.SpansOf, at: int) -> list[ColumnElement[Any]]:
     started = case((j.started_at <= as_of, j.started_at), (holds, s.since), else_=null())
     lost = ("cpu_used_seconds", "memory_used_bytes", "ended_at", "exit_status", "hold", "depends_on")
     then: dict[str, ColumnElement[Any]] = {
-        **{name: null() for name in lost},
+        **{name: cast(null(), j[name].type) for name in lost},
         "ended_estimated": literal(False),
         "implied": literal(False),
         "state": s.state,
@@ -318,13 +356,20 @@ def _fill_queues(connection: Connection, then: Then) -> None:
 # What is looked up in the store, and cut off
 
 
-def _views(at: int) -> list[str]:
+def _views(at: int, dialect: Dialect, places: Mapping[str | None, str]) -> list[str]:
     """The statements that make the store's tables be those of then, for one connection."""
-    return [f"CREATE TEMP VIEW {name} AS {_sql(query)}" for name, query in _cut_off(at).items()]
 
+    def sql(query: Any) -> str:
+        return str(
+            query.compile(
+                dialect=dialect,
+                schema_translate_map=places,
+                render_schema_translate=bool(places),
+                compile_kwargs={"literal_binds": True},
+            )
+        )
 
-def _sql(query: Any) -> str:
-    return str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+    return [f"CREATE TEMP VIEW {name} AS {sql(query)}" for name, query in _cut_off(at).items()]
 
 
 def _cut_off(at: int) -> dict[str, Any]:
@@ -338,14 +383,18 @@ def _cut_off(at: int) -> dict[str, Any]:
     )
     p = _stored["poll"].c
     polled = select(_stored["poll"]).where(p.at <= at, func.coalesce(p.taken_at, p.at) < at + 1)
-    said = select(_living.c.id.label("job_id"), literal(NOT_KEPT).label("comment"), null().label("estimated_start_at"))
+    said = select(
+        _living.c.id.label("job_id"),
+        literal(NOT_KEPT).label("comment"),
+        cast(null(), BigInteger).label("estimated_start_at"),
+    )
     return {
         "job": union_all(select(_living), ended),
         "job_live": said.where(_living.c.state.in_(_PENDING)),
         "job_span": union_all(select(_lived), told),
         "node_span": _spans("node_span", "node"),
         "queue_span": _spans("queue_span", "queue"),
-        "poll": union_all(polled, select(_kept["poll"])),
+        "poll": union_all(polled, select(_polled)),
         **{name: _sums(name, HOUR, at) for name in ("usage_hour", "capacity_hour")},
         "capacity_day": _sums("capacity_day", DAY, at),
         "usage_day": union_all(_sums("usage_day", DAY, at), _today(at)),

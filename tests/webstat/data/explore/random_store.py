@@ -12,6 +12,7 @@ from sqlalchemy import Engine, insert
 from agent.states import JobState
 from collector.database import migrate, open_engine
 from collector.history import pack
+from collector.partitions import PARTITIONED, make_room
 from collector.schema import (
     JOB_STATES,
     OPEN,
@@ -23,6 +24,7 @@ from collector.schema import (
     known_span,
     word,
 )
+from tests.databases import store_at
 
 HOUR, DAY = 3600, 86400
 SINCE = int(datetime(2026, 9, 20, tzinfo=UTC).timestamp())
@@ -116,7 +118,7 @@ def _job(rng: random.Random, where: str) -> Plain:
 
 def write_store(path: Path, jobs: list[Plain], *, packed: bool = True) -> Engine:
     """The jobs in a store of clusters `one` and `two`, known in between but for a gap of two days on `two`."""
-    engine = open_engine(f"sqlite:///{path}")
+    engine = open_engine(store_at(path))
     migrate(engine)
     texts = sorted({text for one in jobs for text in (one.user, one.group, one.account, *QUEUES) if text})
     ids = {text: number for number, text in enumerate(texts, 1)}
@@ -146,6 +148,7 @@ def write_store(path: Path, jobs: list[Plain], *, packed: bool = True) -> Engine
                 for c in clusters.values()
                 for at in range(SINCE, UNTIL, size)
             ]
+            make_room(connection, SINCE, UNTIL, *({table} & set(PARTITIONED)))
             connection.execute(insert(table), rows)
         connection.execute(insert(job), [_row(number, one, clusters, ids) for number, one in enumerate(jobs, 1)])
         spans = [

@@ -14,6 +14,7 @@ from sqlalchemy import delete
 
 from collector.schema import capacity_hour
 from collector.settings import Settings
+from tests.databases import store_at
 from tests.webstat.data.explore.random_store import DAY, HOUR, SINCE, UNTIL, Plain, make_jobs, write_store
 from webstat.data.explore import explorer as explorer_module
 from webstat.data.explore.answer import answer
@@ -27,18 +28,18 @@ JOBS = make_jobs(7, 900)
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
+def source(each_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
     yield from _source(tmp_path_factory.mktemp("store"), packed=True)
 
 
 @pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
+def unpacked(each_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
     yield from _source(tmp_path_factory.mktemp("store"), packed=False)
 
 
 def _source(folder: Path, *, packed: bool) -> Iterator[Source]:
     write_store(folder / "store.sqlite", JOBS, packed=packed).dispose()
-    settings = Settings.model_validate({"store": {"url": f"sqlite:///{folder}/store.sqlite"}})
+    settings = Settings.model_validate({"store": {"url": store_at(folder / "store.sqlite")}})
     source = Source(settings)
     yield source
     source.close()
@@ -257,7 +258,7 @@ def test_answers_hang_together(source: Source, metric: str, by: str) -> None:
 
 def test_capacity_comes_from_days_where_hours_were_pruned(tmp_path: Path) -> None:
     engine = write_store(tmp_path / "store.sqlite", JOBS[:50])
-    source = Source(Settings.model_validate({"store": {"url": f"sqlite:///{tmp_path}/store.sqlite"}}))
+    source = Source(Settings.model_validate({"store": {"url": store_at(tmp_path / "store.sqlite")}}))
     asked = asked_of(source, {"from": "2026-10-05", "to": "2026-10-07", "step": "day"}, UTC)
     by_hours = source.explorer.capacity(asked, asked.edges)
     with engine.begin() as connection:
