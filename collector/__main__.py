@@ -1,4 +1,4 @@
-"""The collector's command line: run, once, check, migrate, backup, restore, import-accounting, rollup, prune."""
+"""The collector's command line: run, once, check, migrate, backup, restore, copy, import-accounting, rollup, prune."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from agent import __version__, notify
 from agent.errors import AgentError
 from collector import backup as copies
 from collector.check import check_cluster
+from collector.copy import copy_store
 from collector.database import migrate as migrate_schema
 from collector.database import open_engine
 from collector.errors import CollectorError, PollFailed
@@ -172,6 +173,22 @@ def restore(path: Path, copy: Path) -> None:
     click.echo(f"{copy} is the store now; start the collector")
     if aside is not None:
         click.echo(f"the store that was there: {aside}")
+
+
+@main.command()
+@click.argument("sqlite", metavar="SQLITE_URL")
+@click.argument("postgresql", metavar="POSTGRESQL_URL")
+def copy(sqlite: str, postgresql: str) -> None:
+    """Move a site: copy a store from SQLite into an empty PostgreSQL database, and compare every row.
+
+    Stop the collector before. All is copied or nothing; the file stays as it is. Then put the new address into [store] url.
+    """
+    began = time.monotonic()
+    counts = copy_store(sqlite, postgresql)
+    for table, rows in counts.items():
+        if rows:
+            click.echo(f"{table:15} {rows:>12,} rows")
+    click.echo(f"copied and compared in {time.monotonic() - began:.1f} s; write the new address into [store] url")
 
 
 @main.command("import-accounting")

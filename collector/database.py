@@ -16,6 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.types.string import StrDumper
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
 from collector.errors import StoreBusy, StoreError, StoreTooNew
@@ -35,6 +36,16 @@ def portions(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
         yield values[start : start + _LOOKUP]
 
 
+def storable(value: Any) -> Any:
+    """What PostgreSQL keeps of a value: a text without the bytes of zero that it refuses."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
+class _Storable(StrDumper):
+    def dump(self, obj: str) -> Any:
+        return super().dump(storable(obj))
+
+
 def open_engine(url: str) -> Engine:
     """An engine to write with. SQLite: WAL, so that readers never wait; the file's folder is made.
 
@@ -42,7 +53,9 @@ def open_engine(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        shared = create_engine(parsed, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        event.listen(shared, "connect", lambda connection, _: connection.adapters.register_dumper(str, _Storable))
+        return shared
     if parsed.get_backend_name() != "sqlite":
         raise StoreError(
             f"a store is kept in SQLite or PostgreSQL, not in {parsed.get_backend_name()}; change [store] url"

@@ -185,6 +185,10 @@ class Leases:
     def _on_connect(self, connection: Any, _record: Any) -> None:
         if connection.info.server_version < _OLDEST_SERVER:
             raise StoreError(f"webstat needs PostgreSQL 14 or newer, this is {connection.info.server_version // 10000}")
+        if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+            raise StoreError(
+                f"the database keeps texts as {encoding}; make it anew: createdb -E UTF8 -T template0 webstat"
+            )
         milliseconds = int(self._seconds * 1000)
         with connection.cursor() as cursor:
             cursor.execute("SET application_name = 'webstat collector'")

@@ -36,26 +36,23 @@ def make_room(connection: Connection, first: int, last: int, *tables: Table) -> 
 
 
 def drop_before(connection: Connection, table: Table, limit: int) -> int:
-    """Drop the months that ended before second `limit`, of all clusters; returns how many rows they had, about.
+    """Drop the months that ended before second `limit`, of all clusters; returns how many rows they had.
 
     Raises OperationalError where somebody reads the table for seconds: readers go first.
     """
     if connection.dialect.name != "postgresql":
         return 0
     rows = 0
-    partitions = connection.execute(
-        text(
-            "SELECT c.relname, greatest(c.reltuples, 0)::bigint AS rows FROM pg_inherits i "
-            "JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = CAST(:table AS regclass)"
-        ),
-        {"table": table.name},
-    ).all()
-    for name, count in partitions:
+    partitions = text(
+        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+        "WHERE i.inhparent = CAST(:table AS regclass)"
+    )
+    for name in connection.execute(partitions, {"table": table.name}).scalars().all():
         month = _month(table, name)
         if month is not None and month_after(month) <= limit:
+            rows += connection.exec_driver_sql(f'SELECT count(*) FROM "{name}"').scalar_one()
             connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
             connection.exec_driver_sql(f'DROP TABLE "{name}"')
-            rows += count
     return rows
 
 

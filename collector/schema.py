@@ -50,6 +50,9 @@ _Key = BigInteger().with_variant(Integer(), "sqlite")
 _Number = Integer().with_variant(BigInteger(), "postgresql")
 """What a scheduler tells, however large; all of SQLite's integers are that large."""
 
+_Ordered = Text().with_variant(Text(collation="C"), "postgresql")
+"""Texts of which ranges are asked for: in the order of their bytes, whatever the database's own order is."""
+
 JOB_STATES: tuple[JobState, ...] = (
     JobState.QUEUED,
     JobState.HELD,
@@ -159,9 +162,9 @@ job = Table(
     metadata,
     Column("id", _Key, primary_key=True),
     Column("cluster_id", ForeignKey("cluster.id"), nullable=False),
-    Column("number", Text, nullable=False, comment="its id up to the first dot: 123, 123[4]"),
+    Column("number", _Ordered, nullable=False, comment="its id up to the first dot: 123, 123[4]"),
     Column("server_id", ForeignKey("word.id"), comment="what follows that dot; NULL where nothing does"),
-    Column("array_number", Text, comment="the array's id up to the first dot, where it is a subjob"),
+    Column("array_number", _Ordered, comment="the array's id up to the first dot, where it is a subjob"),
     Column("array_index", Text, comment="NULL where it is what stands in the brackets of number"),
     Column("name", Text, nullable=False),
     Column("user_id", ForeignKey("word.id"), nullable=False),

@@ -17,6 +17,13 @@ def each_store(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
+@pytest.fixture
+def on_sqlite() -> Iterator[None]:
+    """A test of what only a file has."""
+    with kept_in("sqlite"):
+        yield
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter else []

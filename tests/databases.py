@@ -79,11 +79,11 @@ class Postgres:
         with psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
 
-    def database_at(self, path: Path, template: str = TEMPLATE) -> str:
+    def database_at(self, path: Path) -> str:
         """The name of the database that stands for a file; made where there was none."""
         if path not in self._made:
             name = "s" + hashlib.sha256(str(path).encode()).hexdigest()[:24]
-            self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+            self.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
             self._made[path] = name
         return self._made[path]
 
@@ -121,11 +121,11 @@ def kept_in(kind: str) -> Iterator[None]:
     """Within, store_at() gives stores of this kind: sqlite or postgresql."""
     global _used
     server = running() if kind == "postgresql" else None
-    _used = server is not None
+    before, _used = _used, server is not None
     try:
         yield
     finally:
-        _used = False
+        _used = before
         if server is not None:
             server.drop_all()
 
@@ -143,12 +143,3 @@ def store_at(path: Path) -> str:
     if _used:
         return running().url(running().database_at(path))
     return URL.create("sqlite", database=str(path)).render_as_string()
-
-
-def copy_store(source: Path, target: Path) -> str:
-    """A copy of the store at `source`, which nobody uses meanwhile, at `target`; returns its URL."""
-    if _used:
-        server = running()
-        return server.url(server.database_at(target, server.database_at(source)))
-    shutil.copy(source, target)
-    return store_at(target)

@@ -106,4 +106,7 @@ def everything(engine: Engine, *, but: dict[str, set[str]] | None = None) -> dic
 
 
 def opened(file: Path) -> Store:
-    return Store(store_at(file))
+    """The store at `file`, of whose cluster nobody else may write meanwhile."""
+    store = Store(store_at(file))
+    store.hold(1)
+    return store

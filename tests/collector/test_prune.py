@@ -35,6 +35,7 @@ from tests.collector.imported import T0, import_into, told, write_log
 from tests.collector.pasts import BEGAN, everything, opened
 from tests.collector.reports import a_job, a_report, as_running, table_rows
 from tests.collector.test_service import running, settings_of
+from tests.databases import store_at
 from webstat.data.queries.engine import open_store
 from webstat.data.queries.history import load_months, load_tail
 
@@ -46,7 +47,7 @@ Copy = Callable[[int, Path], Path]
 
 
 @pytest.fixture
-def store(copy_past: Copy, tmp_path: Path) -> Iterator[Store]:
+def store(each_store: str, copy_past: Copy, tmp_path: Path) -> Iterator[Store]:
     one = opened(copy_past(1, tmp_path / "store.sqlite"))
     yield one
     one.close()
@@ -107,7 +108,7 @@ def test_what_is_kept_is_all_there(store: Store, level: str) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_is_counted_is_the_same_after_each_step(
-    copy_past: Copy, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+    each_store: str, copy_past: Copy, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "JOBS_AT_ONCE", 9)
     store = opened(copy_past(seed, tmp_path / "store.sqlite"))
@@ -165,7 +166,7 @@ def test_what_a_silent_cluster_s_living_jobs_may_have_ended_in_stays(store: Stor
     assert len([row for row in table_rows(store.engine, schema.job_span) if row["job_id"] == living[0]["id"]]) == 2
 
 
-def test_where_nothing_has_ended_before_older_logs_may_still_come(tmp_path: Path) -> None:
+def test_where_nothing_has_ended_before_older_logs_may_still_come(each_store: str, tmp_path: Path) -> None:
     store = opened(tmp_path / "store.sqlite")
     store.sync_clusters(settings_of(tmp_path, {"c": "tcp://127.0.0.1:1"}))
     store.store_report(1, a_report(T0, [as_running(a_job(1), T0 - 60)]), PollTimes(T0, 0.1))
@@ -257,7 +258,7 @@ def test_an_array_that_is_still_listed_is_known_again(store: Store) -> None:
 
 
 def test_reports_are_stored_while_a_running_collector_prunes(
-    copy_past: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    each_store: str, copy_past: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy_past(1, tmp_path / "store.sqlite")
     for name, seconds in (("PRUNE_FIRST_SECONDS", 0.0), ("PRUNE_PAUSE_SECONDS", 0.02), ("PRUNE_EVERY_SECONDS", 0.05)):
@@ -289,7 +290,7 @@ def test_reports_are_stored_while_a_running_collector_prunes(
 
 CONFIG = """
 [store]
-url = "sqlite:///store.sqlite"
+url = "{url}"
 [retention]
 spans_days = {days}
 [[cluster]]
@@ -301,7 +302,7 @@ agent = "tcp://127.0.0.1:1"
 def run(folder: Path, *words: str, days: int | None = None) -> subprocess.CompletedProcess[str]:
     config = folder / "webstat.toml"
     days = int(time.time() - (T0 - 90 * DAY)) // DAY if days is None else days
-    config.write_text(CONFIG.format(days=days))
+    config.write_text(CONFIG.format(days=days, url=store_at(folder / "store.sqlite")))
     return subprocess.run(
         [sys.executable, "-m", "collector", "--config", str(config), *words],
         capture_output=True,
@@ -310,7 +311,7 @@ def run(folder: Path, *words: str, days: int | None = None) -> subprocess.Comple
     )
 
 
-def test_the_command_says_what_would_go_and_then_deletes_it(copy_past: Copy, tmp_path: Path) -> None:
+def test_the_command_says_what_would_go_and_then_deletes_it(on_sqlite: None, copy_past: Copy, tmp_path: Path) -> None:
     store = opened(copy_past(1, tmp_path / "store.sqlite"))
     jobs = len(table_rows(store.engine, schema.job))
     dry = run(tmp_path, "prune", "--dry-run")  # beside a collector that runs
@@ -332,7 +333,7 @@ def test_the_command_says_what_would_go_and_then_deletes_it(copy_past: Copy, tmp
     assert (again.returncode, again.stdout.strip()) == (0, "nothing is older than is kept")
 
 
-def test_a_dry_run_needs_a_store(tmp_path: Path) -> None:
+def test_a_dry_run_needs_a_store(on_sqlite: None, tmp_path: Path) -> None:
     done = run(tmp_path, "prune", "--dry-run", days=90)
     assert done.returncode == 1
     assert "does not exist; start the collector once" in done.stderr

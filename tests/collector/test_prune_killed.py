@@ -17,6 +17,7 @@ from collector.rollup import DAY
 from tests.collector.imported import T0
 from tests.collector.pasts import everything, opened
 from tests.collector.test_prune import CONFIG, Copy
+from tests.databases import store_at
 
 SMALL_STEPS = """
 import sys, time
@@ -54,7 +55,7 @@ def prepare(folder: Path, copy_past: Copy) -> Path:
     copy_past(2, folder / "store.sqlite")
     days = int(time.time() - (T0 - 60 * DAY)) // DAY
     levels = f"{days}\nhours_days = {days - 30}\npolls_days = {days - 20}\ndays_days = {days + 30}"
-    (folder / "webstat.toml").write_text(CONFIG.format(days=levels))
+    (folder / "webstat.toml").write_text(CONFIG.format(days=levels, url=store_at(folder / "store.sqlite")))
     return folder
 
 
@@ -65,7 +66,7 @@ def finish(folder: Path, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", [["prune"], ["rollup", "--rebuild"]], ids=["prune", "rollup"])
-def test_killed_anywhere_it_goes_on(copy_past: Copy, tmp_path: Path, words: list[str]) -> None:
+def test_killed_anywhere_it_goes_on(on_sqlite: None, copy_past: Copy, tmp_path: Path, words: list[str]) -> None:
     undisturbed, killed = prepare(tmp_path / "undisturbed", copy_past), prepare(tmp_path / "killed", copy_past)
     finish(undisturbed, words)
     chance, what = random.Random(5), words[0]

@@ -20,7 +20,9 @@ MADE = ("usage_hour", "usage_day", "capacity_hour", "capacity_day", "history_mon
 
 
 @pytest.mark.parametrize(("seed", "broken"), [(1, True), (2, False)])
-def test_made_again_they_are_the_same(copy_past: Copy, tmp_path: Path, seed: int, broken: bool) -> None:
+def test_made_again_they_are_the_same(
+    each_store: str, copy_past: Copy, tmp_path: Path, seed: int, broken: bool
+) -> None:
     store = opened(copy_past(seed, tmp_path / "store.sqlite"))
     before = everything(store.engine, but=NOT_VERSIONS)
     if broken:
@@ -38,7 +40,7 @@ def test_made_again_they_are_the_same(copy_past: Copy, tmp_path: Path, seed: int
     store.close()
 
 
-def test_what_was_pruned_stays_as_it_is(copy_past: Copy, tmp_path: Path) -> None:
+def test_what_was_pruned_stays_as_it_is(each_store: str, copy_past: Copy, tmp_path: Path) -> None:
     store = opened(copy_past(1, tmp_path / "store.sqlite"))
     limits = limits_of(RetentionSettings(spans_days=90, hours_days=0), T0)
     for _ in store.prune(limits):
@@ -56,7 +58,7 @@ def test_what_was_pruned_stays_as_it_is(copy_past: Copy, tmp_path: Path) -> None
     store.close()
 
 
-def test_as_people_meet_it(copy_past: Copy, tmp_path: Path) -> None:
+def test_as_people_meet_it(on_sqlite: None, copy_past: Copy, tmp_path: Path) -> None:
     store = opened(copy_past(1, tmp_path / "store.sqlite"))
     busy = run(tmp_path, "rollup", "--rebuild")
     store.close()

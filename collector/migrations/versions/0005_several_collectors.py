@@ -1,4 +1,4 @@
-"""Collectors by name; on PostgreSQL larger numbers, and tables by month"""
+"""Collectors by name; on PostgreSQL larger numbers, tables by month, and ids in the order of their bytes"""
 
 from __future__ import annotations
 
@@ -57,6 +57,8 @@ def upgrade() -> None:
         for table, columns in _LARGER.items():
             for column in columns:
                 op.alter_column(table, column, type_=sa.BigInteger())
+        for column in ("number", "array_number"):
+            op.alter_column("job", column, type_=sa.Text(collation="C"))
         for table, column in _BY_MONTH.items():
             _lay_by_month(table, column)
 
