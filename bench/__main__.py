@@ -10,6 +10,7 @@ from os import cpu_count, getloadavg
 BENCHES = {
     "parse": "recorded output to records, against json.loads",
     "store": "storing a report, and bytes on disk per finished job",
+    "databases": "the same store in PostgreSQL and in SQLite; months dropped, and deleted",
     "imports": "a million records of accounting logs, against splitting their lines",
     "history": "the history explorer on a store of years, against DuckDB",
     "moment": "any past moment, against plain SQL over the spans",

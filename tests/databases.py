@@ -28,9 +28,9 @@ TEMPLATE = "webstat_template"
 
 
 class Postgres:
-    """A server of its own: in a temporary folder, on a socket there, without the care for power cuts that costs time."""
+    """A server of its own: in a temporary folder, on a socket there; `careful` of power cuts, which costs time."""
 
-    def __init__(self) -> None:
+    def __init__(self, careful: bool = False) -> None:
         programs = find_programs()
         if programs is None:
             pytest.skip("no PostgreSQL found: apt-get install postgresql to have the tests of stores in it")
@@ -48,8 +48,10 @@ class Postgres:
         )  # fmt: skip
         options = {
             "listen_addresses": "", "unix_socket_directories": str(self.folder), "max_connections": "200",
-            "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB",
+            "shared_buffers": "64MB",
         }  # fmt: skip
+        if not careful:
+            options |= dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 [programs / "postgres", "-D", data, *(f"--{name}={value}" for name, value in options.items())],
