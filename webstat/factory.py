@@ -94,8 +94,8 @@ def create_app(settings: Settings) -> FastAPI:
     assets = Assets()
     source = Source(settings)
     artist = router.Artist(source)
-    hub = Hub(settings.collector.announce, source.clusters, artist.prepare)
-    refresher = Refresher(settings.collector.refresh)
+    hub = Hub(lambda: source.collectors().announce, source.clusters, artist.prepare)
+    refresher = Refresher(lambda name: source.collectors().refresh.get(name, settings.collector.refresh))
 
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:

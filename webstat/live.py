@@ -1,6 +1,6 @@
 """From the collector's announcements to the browsers: one hub for all viewers, no thread for any.
 
-The hub hears the collector's PUB socket and looks into the store's cluster table, at each announcement
+The hub hears the collectors' PUB sockets and looks into the store's cluster table, at each announcement
 and every few seconds besides: so a cluster that goes silent, or a collector that cannot be heard, is
 news too. What goes out is only `{cluster, report, stamp}`; pages fetch the data themselves.
 """
@@ -12,7 +12,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import zmq
@@ -40,16 +40,28 @@ class Hub:
     """Hears, looks, and tells every connected browser. Its coroutines run in one event loop."""
 
     def __init__(
-        self, endpoint: str, clusters: Callable[[], tuple[Cluster, ...]], prepare: Callable[[bool], None]
+        self,
+        endpoints: Callable[[], Collection[str]],
+        clusters: Callable[[], tuple[Cluster, ...]],
+        prepare: Callable[[bool], None],
     ) -> None:
-        """`clusters` looks into the store; `prepare(connected)` makes ready what viewers will ask for after news."""
+        """`endpoints` says where collectors announce, `clusters` looks into the store, both again and again.
+
+        `prepare(connected)` makes ready what viewers will ask for after news.
+        """
         self._prepare = prepare
-        self._endpoint = endpoint
+        self._endpoints = endpoints
+        self._tuned: set[str] = set()
+        self._heard: set[str] = set()
         self._clusters = clusters
         self._news: News = {}
         self._viewers: set[Viewer] = set()
         self._woken = asyncio.Event()
-        self.connected = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether a collector is heard."""
+        return bool(self._heard)
 
     @property
     def viewers(self) -> int:
@@ -63,8 +75,7 @@ class Hub:
             socket.maxmsgsize = LARGEST_ANNOUNCEMENT
             socket.subscribe(b"")
             monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-            socket.connect(self._endpoint)
-            tasks = [self._hear(socket), self._watch(monitor), self._look()]
+            tasks = [self._hear(socket), self._watch(monitor), self._look(socket)]
             try:
                 async with asyncio.TaskGroup() as group:
                     for task in tasks:
@@ -86,15 +97,32 @@ class Hub:
 
     async def _watch(self, monitor: zmq.asyncio.Socket) -> None:
         while True:
-            event = parse_monitor_message(await monitor.recv_multipart())["event"]
-            self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
-            log.info("collector connected=%s endpoint=%s", self.connected, self._endpoint)
+            event = parse_monitor_message(await monitor.recv_multipart())
+            endpoint = event["endpoint"].decode("utf-8", "replace")
+            there = event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            (self._heard.add if there else self._heard.discard)(endpoint)
+            log.info("collector connected=%s endpoint=%s", there, endpoint)
             self._woken.set()
 
-    async def _look(self) -> None:
+    async def _tune(self, socket: zmq.asyncio.Socket) -> None:
+        """Listen to the collectors that there are now."""
+        wanted = set(await asyncio.to_thread(self._endpoints))
+        for endpoint in wanted - self._tuned:
+            try:
+                socket.connect(endpoint)
+            except zmq.ZMQError as error:
+                log.warning("collector cannot be heard endpoint=%s error=%s", endpoint, error)
+                wanted.discard(endpoint)
+        for endpoint in self._tuned - wanted:
+            socket.disconnect(endpoint)
+            self._heard.discard(endpoint)
+        self._tuned = wanted
+
+    async def _look(self, socket: zmq.asyncio.Socket) -> None:
         while True:
             self._woken.clear()
             try:
+                await self._tune(socket)
                 self._tell(await self._find_news())
             except WebError as error:
                 log.warning("store cannot be read error=%s", error)

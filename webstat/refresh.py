@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,10 +41,11 @@ class Answer:
 
 
 class Refresher:
-    """Questions to the collector's REP socket, at most one per cluster at a time."""
+    """Questions to the collectors' sockets, at most one per cluster at a time."""
 
-    def __init__(self, endpoint: str, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoint_of: Callable[[str], str], answer_seconds: float = ANSWER_SECONDS) -> None:
+        """`endpoint_of` says where the collector of a cluster takes them; it may look into the store."""
+        self._endpoint_of = endpoint_of
         self._answer_seconds = answer_seconds
         self._asking: dict[str, asyncio.Task[Answer]] = {}
 
@@ -59,6 +61,7 @@ class Refresher:
     async def _ask(self, cluster: str) -> Answer:
         question = json.dumps({"refresh": cluster}).encode()
         reached = False
+        endpoint = await asyncio.to_thread(self._endpoint_of, cluster)
         with zmq.asyncio.Context() as context:
             for _ in range(TRIES):
                 # Lazy Pirate: a REQ socket without its answer is of no further use.
@@ -66,14 +69,14 @@ class Refresher:
                     socket.linger = 0
                     socket.immediate = True
                     socket.maxmsgsize = LARGEST_ANSWER
-                    socket.connect(self._endpoint)
+                    socket.connect(endpoint)
                     if not await socket.poll(CONNECT_SECONDS * 1000, zmq.POLLOUT):
                         break
                     reached = True
                     await socket.send(question)
                     if await socket.poll(self._answer_seconds * 1000, zmq.POLLIN):
                         return _read(cluster, await socket.recv())
-        log.warning("refresh without answer cluster=%s endpoint=%s reached=%s", cluster, self._endpoint, reached)
+        log.warning("refresh without answer cluster=%s endpoint=%s reached=%s", cluster, endpoint, reached)
         if reached:
             waited = duration(TRIES * self._answer_seconds)
             return Answer(False, f"{cluster}: the collector took the question and gave no answer in {waited}.")

@@ -18,7 +18,7 @@ import zmq.asyncio
 from agent.errors import CommandError
 from agent.wire import error_to_wire, to_wire
 from collector.errors import CollectorError, PollFailed
-from collector.schema import cluster, poll
+from collector.schema import cluster, collector, poll
 from collector.service import Service
 from collector.settings import Settings
 from collector.store import Store, Stored
@@ -105,6 +105,11 @@ def test_a_report_is_stored_and_announced(each_store: str, tmp_path: Path) -> No
             settings = settings_of(tmp_path, {"c": agent.endpoint})
             async with running(settings) as (service, subscriber):
                 await until_stored(service)
+                engine = reading(store_at(tmp_path / "store.sqlite"))
+                (row,), (polled,) = table_rows(engine, collector), table_rows(engine, cluster)
+                assert (row["announce"], row["refresh"]) == (settings.collector.announce, settings.collector.refresh)
+                assert polled["collector_id"] == row["id"]
+                engine.dispose()
                 message = await heard(service, subscriber)
                 assert message["cluster"] == "c"
                 assert message["report"] >= 1

@@ -4,14 +4,17 @@ import asyncio
 import json
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import websockets
+from sqlalchemy import insert, update
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from collector import schema
 from tests.webstat.served import FakeCollector, Server, served, settings_for, wait_for
 from tests.webstat.stores import Builder, Shape
 from webstat.health import COLLECTOR
@@ -117,6 +120,38 @@ def test_a_collector_that_goes_is_noticed(builder: Builder) -> None:
         wait_for(lambda: hub.connected, "the collector to be heard")
         collector.close()
         wait_for(lambda: not hub.connected, "its end to be noticed")
+
+
+def test_collectors_are_found_in_the_store(builder: Builder) -> None:
+    """Each tells of its own clusters, and is asked for them; one that comes later is heard too."""
+
+    def enter(one: FakeCollector, number: int, cluster_id: int) -> None:
+        with builder.engine.begin() as connection:
+            row = {"id": number, "name": f"host:{number}", "announce": one.announce, "refresh": one.refresh}
+            connection.execute(insert(schema.collector).values(**row, started_at=0))
+            mine = update(schema.cluster).where(schema.cluster.c.id == cluster_id)
+            connection.execute(mine.values(collector_id=number))
+
+    first, second = (FakeCollector(lambda name: {"ok": True, "message": f"{name} it is"}) for _ in range(2))
+    enter(first, 7, 1)
+    with served(settings_for(builder.url, "one", "two")) as server, listen(server) as socket:
+        wait_for(lambda: server.app.state.hub.connected, "the first to be heard")
+        enter(second, 8, 2)
+        news(socket, "two")
+        for name, mine, other in (("two", second, first), ("one", first, second)):
+            number, begun = builder.report(name), time.monotonic()
+            while time.monotonic() < begun + 20:  # heard at the latest after a look into the store
+                mine.say(name, number)
+                if news(socket, name)["report"] == number:
+                    break
+            request = urllib.request.Request(f"{server.url}/refresh/{name}", method="POST")
+            assert f"{name} it is" in json.load(urllib.request.urlopen(request))["message"]
+            assert (mine.asked, name in other.asked) == ([name], False)
+        first.close()
+        time.sleep(0.5)
+        assert server.app.state.hub.connected, "the second is"
+        second.close()
+        wait_for(lambda: not server.app.state.hub.connected, "the end of both to be noticed")
 
 
 def test_viewers_cost_no_threads(server: Server, builder: Builder, collector: FakeCollector) -> None:

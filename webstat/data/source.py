@@ -6,7 +6,8 @@ Only the small cluster table is read at each question; all else is kept until a 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -18,7 +19,7 @@ from webstat.cache import Memory
 from webstat.data import frames, usage
 from webstat.data.explore.explorer import Explorer
 from webstat.data.queries import engine, moment, now, past
-from webstat.errors import StoreEmpty
+from webstat.errors import StoreBroken, StoreEmpty
 from webstat.format import DAY, HOUR, WEEK
 from webstat.health import Cluster, Warning
 
@@ -27,6 +28,14 @@ T = TypeVar("T")
 
 MOMENTS, KEPT_SECONDS = 6, 600
 """Past moments that are remembered, and for how long: what is learnt later may tell more of them."""
+
+
+@dataclass(frozen=True)
+class Collectors:
+    """Where collectors are heard: their addresses for announcements, and for wishes for a refresh by cluster."""
+
+    announce: frozenset[str]
+    refresh: Mapping[str, str]
 
 
 class Source:
@@ -75,6 +84,15 @@ class Source:
             or Cluster(c.name, c.title or c.name, demo=c.demo, period_seconds=c.period_seconds or default)
             for c in self.settings.cluster
         )
+
+    def collectors(self) -> Collectors:
+        """Those that have entered themselves in the store; where none has, the one of webstat.toml."""
+        try:
+            rows = now.load_collectors(self._engine)
+        except (StoreEmpty, StoreBroken):
+            rows = ()
+        announce = {row.announce for row in rows} or {self.settings.collector.announce}
+        return Collectors(frozenset(announce), {row.cluster: row.refresh for row in rows})
 
     def read(self, load: Callable[..., T], *arguments: object, stamp: object) -> T:
         """`load(engine, *arguments)` of queries/, remembered until `stamp` is another one.

@@ -21,6 +21,13 @@ def load_clusters(engine: Engine) -> Sequence[Row[Any]]:
     return read_rows(engine, select(schema.cluster).order_by(schema.cluster.c.name))
 
 
+def load_collectors(engine: Engine) -> Sequence[Row[Any]]:
+    """The collectors that run: announce str, refresh str (addresses), cluster str (one that it polls, None for none)."""
+    c, k = schema.collector.c, schema.cluster.c
+    polled = schema.collector.outerjoin(schema.cluster, k.collector_id == c.id)
+    return read_rows(engine, select(c.announce, c.refresh, k.name.label("cluster")).select_from(polled))
+
+
 def load_job_totals(engine: Engine, cluster_id: int) -> pd.DataFrame:
     """The jobs that live, summed by user, group, queue and state.
 
