@@ -2,7 +2,7 @@
 
 A server of its own is started, with the care for power cuts that the tests leave out. A report of 10,000 jobs with 1 %
 changed is stored in both; the frames of a page are read from both; of a table of sums by hour, an old month is dropped as
-a partition, and deleted from a table that is whole.
+a partition, and deleted from a table that is whole; spans of jobs are looked up in one table, and in one by month.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ MONTH = 1_793_491_200
 
 
 def main() -> None:
-    """Print the three tables."""
+    """Print the tables."""
     server = Postgres(careful=True)
     try:
         with tempfile.TemporaryDirectory() as folder:
             _both(server, Path(folder))
         _months(open_engine(server.url(server.database_at(Path("months")))))
+        _spans(open_engine(server.url(server.database_at(Path("spans")))))
     finally:
         server.stop()
 
@@ -123,4 +124,34 @@ def _months(engine: Engine) -> None:
     print(
         f"  deleted, then vacuumed   {deleted:6.2f} s + {vacuumed:.2f} s   ratio {dropped / (deleted + vacuumed):.2f}"
     )
+    engine.dispose()
+
+
+def _spans(engine: Engine) -> None:
+    """What it would cost to lay the spans of jobs by month too: those of a report's jobs are looked up by id."""
+    fill = (
+        "INSERT INTO {} SELECT n / 2, :month - (n / 2 % 60) * 2592000 + n % 2, 253402300799, 4, 1, 4, 0 "
+        "FROM generate_series(0, :rows - 1) n"
+    )
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE whole (LIKE job_span INCLUDING ALL)")
+        connection.exec_driver_sql("CREATE TABLE parted (LIKE job_span INCLUDING ALL) PARTITION BY RANGE (since)")
+        for number in range(-1, 60):
+            first = MONTH - number * 2592000
+            connection.exec_driver_sql(
+                f"CREATE TABLE parted_{number + 1} PARTITION OF parted FOR VALUES FROM ({first}) TO ({first + 2592000})"
+            )
+        for table in ("whole", "parted"):
+            connection.execute(text(fill.format(table)), {"month": MONTH, "rows": ROWS})
+            connection.exec_driver_sql(f"ANALYZE {table}")
+    ids = {"ids": list(range(0, ROWS // 2, ROWS // 2 // 500))[:500]}
+    medians = {}
+    with engine.connect() as connection:
+        for table in ("whole", "parted"):
+            query = text(f"SELECT * FROM {table} WHERE job_id = ANY(:ids)")
+            times = [_seconds(lambda _, query=query: connection.execute(query, ids).all(), engine) for _ in range(15)]
+            medians[table] = statistics.median(times) * 1000
+    ratio = medians["parted"] / medians["whole"]
+    print(f"\nspans of 500 jobs among {ROWS:,}")
+    print(f"  one table {medians['whole']:8.1f} ms   60 months {medians['parted']:8.1f} ms   ratio {ratio:.1f}")
     engine.dispose()
