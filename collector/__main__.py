@@ -25,7 +25,7 @@ from collector.prune_command import prune_all, show_doomed
 from collector.rollup_command import rollup as roll_up
 from collector.service import ALL_REGIONS, Service
 from collector.settings import Settings, load_settings, settings_path
-from collector.store import Store
+from collector.store import LEASE_SECONDS, Store
 
 MARKS = {True: "✓", False: "✕", None: "!"}
 
@@ -89,7 +89,8 @@ async def _run(settings: Settings, store: Store, region: str | None) -> None:
 def once(path: Path) -> None:
     """Poll every cluster once and say what came; exit code 1 if one failed."""
     settings = _settings(path)
-    store = Store(settings.store.url)
+    longest = settings.collector.timeout_seconds * (settings.collector.retries + 1)
+    store = Store(settings.store.url, longest + LEASE_SECONDS)  # nothing is written until the slowest has answered
     try:
         store.hold(*store.sync_clusters(settings).values())
         failed = asyncio.run(_once(settings, store))

@@ -57,7 +57,7 @@ class Leases:
         self._id: int | None = None
         self._row: dict[str, Any] = {}
         if self._several:
-            event.listen(engine, "connect", self._on_connect)
+            event.listen(engine, "connect", self._on_connect, insert=True)  # before SQLAlchemy asks anything
             event.listen(engine, "begin", self._on_begin)
 
     @property

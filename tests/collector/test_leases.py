@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, text
 
-from collector.errors import LeaseLost, StoreBusy
+from collector.errors import LeaseLost, StoreBusy, StoreError
 from collector.schema import cluster, job, poll
 from collector.store import PollTimes, Store
 from tests.collector.agents import fake_agent
 from tests.collector.reports import T0, a_job, a_report, as_running, reading, settings_for, table_rows
 from tests.collector.test_service import fresh
-from tests.databases import kept_in, store_at
+from tests.databases import kept_in, running, store_at
 
 NAMES = ("a", "b", "c", "d", "e")
 
@@ -112,6 +112,14 @@ def test_a_command_waits_for_nobody(open_stores: Callable[..., Store]) -> None:
         command.hold(3, 1)
     command.hold(4)
     command.close()
+
+
+def test_a_database_that_keeps_other_bytes_is_refused() -> None:
+    server = running()
+    server.run("CREATE DATABASE odd ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    with pytest.raises(StoreError, match="createdb -E UTF8 -T template0"):
+        Store(server.url("odd"))
+    server.run("DROP DATABASE odd WITH (FORCE)")
 
 
 CONFIG = """
