@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.databases import kept_in
-
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def each_store(request: pytest.FixtureRequest) -> Iterator[str]:
     """Runs a module's tests once on stores of SQLite, once on those of PostgreSQL: see tests/databases.py."""
+    from tests.databases import kept_in  # not above: the agent's tests run where there is no psycopg
+
     with kept_in(request.param):
         yield request.param
 
@@ -20,6 +20,8 @@ def each_store(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def on_sqlite() -> Iterator[None]:
     """A test of what only a file has."""
+    from tests.databases import kept_in
+
     with kept_in("sqlite"):
         yield
 
