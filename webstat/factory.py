@@ -142,7 +142,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def asset(name: str, request: Request) -> Response:
         return assets.answer(name, request)
 
-    app.include_router(api.router(source, assets))
+    app.include_router(api.router(assets))
     app.add_exception_handler(WebError, trouble)
     app.mount("/", WSGIMiddleware(_dash(settings, assets, source, artist, hub).server, workers=THREADS))
     return app

@@ -7,17 +7,16 @@ from fastapi import APIRouter
 from webstat.api import find, jobs, nodes, text
 from webstat.api.v1 import docs
 from webstat.api.v1 import routes as v1
-from webstat.data.source import Source
 from webstat.static import Assets
 
 
-def router(source: Source, assets: Assets) -> APIRouter:
+def router(assets: Assets) -> APIRouter:
     """Every route; what each answers is its module's business."""
     routes = APIRouter()
-    routes.include_router(find.router(source))
-    routes.include_router(jobs.router(source))
-    routes.include_router(nodes.router(source))
-    routes.include_router(text.router(source))
-    routes.include_router(v1.router(source))
+    routes.include_router(find.router())
+    routes.include_router(jobs.router())
+    routes.include_router(nodes.router())
+    routes.include_router(text.router())
+    routes.include_router(v1.router())
     routes.include_router(docs.page(assets))
     return routes

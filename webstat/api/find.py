@@ -12,6 +12,7 @@ from fastapi.responses import Response
 
 from collector.rows import split_id
 from webstat.api.answers import answer_once
+from webstat.api.asked import Asking
 from webstat.cache import Newest
 from webstat.data import find
 from webstat.data.find import Index
@@ -20,13 +21,13 @@ from webstat.data.source import Source
 from webstat.health import Cluster
 
 
-def router(source: Source) -> APIRouter:
+def router() -> APIRouter:
     """The route; names are read once per report, ended jobs at each question."""
     routes = APIRouter()
     indexes = Newest()
 
     @routes.get("/data/find")
-    def suggestions(request: Request, q: str = "") -> Response:
+    def suggestions(request: Request, source: Asking, q: str = "") -> Response:
         question = find.asked(q)
         found: list[find.Suggestion] = []
         if question:

@@ -20,6 +20,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from webstat.api.answers import answer
+from webstat.api.asked import Asking
 from webstat.data import jobs
 from webstat.data.jobrows import SORTS, Rows, flat_rows, folded_rows, sort_rows, window
 from webstat.data.jobsearch import FACETS, GROUPS, Found, Query, facets, in_scope, near, search
@@ -69,12 +70,12 @@ class Asked:
         return (*self.query.words, names, self.sort, self.descending, self.start, self.rows, self.unfolded)
 
 
-def router(source: Source) -> APIRouter:
+def router() -> APIRouter:
     """The two routes."""
     routes = APIRouter()
 
     @routes.get("/data/jobs")
-    def data(request: Request) -> Response:
+    def data(request: Request, source: Asking) -> Response:
         def make() -> Response:
             asked = asked_of(request.query_params)
             there, now = look(source, request.query_params, time.time())
@@ -87,7 +88,7 @@ def router(source: Source) -> APIRouter:
         return _or_refusal(make, lambda said, status: Response(orjson.dumps({"error": said}), status, media_type=JSON))
 
     @routes.get("/jobs.csv")
-    def file(request: Request) -> Response:
+    def file(request: Request, source: Asking) -> Response:
         def make() -> Response:
             asked = asked_of(request.query_params)
             there, now = look(source, request.query_params, time.time())

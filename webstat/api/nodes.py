@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from webstat.api.answers import answer
+from webstat.api.asked import Asking
 from webstat.data import nodemap, usage
 from webstat.data.queries import places
 from webstat.data.source import Source
@@ -18,12 +19,12 @@ from webstat.identity import Shade, shades
 from webstat.past import look
 
 
-def router(source: Source) -> APIRouter:
+def router() -> APIRouter:
     """The route; a cluster that is not there is 404."""
     routes = APIRouter()
 
     @routes.get("/data/nodes/{cluster}")
-    def nodes(cluster: str, request: Request) -> Response:
+    def nodes(cluster: str, request: Request, source: Asking) -> Response:
         there, now = look(source, request.query_params, time.time())
         found = next((one for one in there.clusters() if one.name == cluster), None)
         if found is None:

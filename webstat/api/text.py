@@ -17,6 +17,7 @@ from fastapi.responses import Response
 from agent.tables import make_table, render_table, table_to_json
 from webstat import twins
 from webstat.api.answers import answer_once
+from webstat.api.asked import Asking
 from webstat.cache import Memory
 from webstat.data import frames
 from webstat.data.queries.report import load_report
@@ -31,14 +32,14 @@ _Made = dict[str, bytes]
 """A cluster's tables by name, as they are sent."""
 
 
-def router(source: Source) -> APIRouter:
+def router() -> APIRouter:
     """The routes; the tables of the newest reports are made once per report and width."""
     routes = APIRouter()
     # Megabytes each: few are kept, and not among the results of pages.
     made = Memory(size=16)
 
     @routes.get("/clusters.txt")
-    def clusters_text(request: Request) -> Response:
+    def clusters_text(request: Request, source: Asking) -> Response:
         there, now = look(source, request.query_params, time.time())
         width = _width(request)
         if isinstance(width, str):
@@ -48,7 +49,7 @@ def router(source: Source) -> APIRouter:
         return answer_once(request, ("\n".join(lines) + "\n").encode("utf-8", "replace"), TEXT)
 
     @routes.get("/clusters.json")
-    def clusters_json(request: Request) -> Response:
+    def clusters_json(request: Request, source: Asking) -> Response:
         there, now = look(source, request.query_params, time.time())
         listed = [
             twins.about(cluster, known, now) | (twins.counts(capacity, jobs) if capacity and jobs else {})
@@ -57,7 +58,7 @@ def router(source: Source) -> APIRouter:
         return answer_once(request, orjson.dumps(_moment_json(there) | {"clusters": listed}))
 
     @routes.get("/cluster/{name}.txt")
-    def cluster_text(name: str, request: Request) -> Response:
+    def cluster_text(name: str, request: Request, source: Asking) -> Response:
         there, now = look(source, request.query_params, time.time())
         found = _asked(source, there, name, request)
         if isinstance(found, Response):
@@ -81,7 +82,7 @@ def router(source: Source) -> APIRouter:
         return answer_once(request, b"\n\n".join(parts) + b"\n", TEXT)
 
     @routes.get("/cluster/{name}.json")
-    def cluster_json(name: str, request: Request) -> Response:
+    def cluster_json(name: str, request: Request, source: Asking) -> Response:
         there, now = look(source, request.query_params, time.time())
         found = _asked(source, there, name, request)
         if isinstance(found, Response):

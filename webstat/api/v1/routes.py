@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from webstat.api.asked import Asking
 from webstat.api.v1 import docs, everything, history, live
 from webstat.api.v1.sheets import Look, Sheet, respond
 from webstat.api.v1.words import HISTORY, JOBS_BEHIND, JOBS_NOW, LIVE, MIX, MOST_ROWS, Refused, Words, read_form
-from webstat.data.source import Source
 
 PREFIX = "/api/v1"
 
@@ -48,14 +48,14 @@ ROUTES = (
 )
 
 
-def router(source: Source) -> APIRouter:
+def router() -> APIRouter:
     """All routes, and their description."""
     routes = APIRouter()
     for route in ROUTES:
-        routes.add_api_route(PREFIX + route.path, _answer(source, route), methods=["GET"], include_in_schema=False)
+        routes.add_api_route(PREFIX + route.path, _answer(route), methods=["GET"], include_in_schema=False)
 
     @routes.get(PREFIX + "/history/all.zip")
-    def all_zip(request: Request) -> Response:
+    def all_zip(request: Request, source: Asking) -> Response:
         try:
             words, form = read_form(request.query_params, HISTORY, MOST_ROWS)
             return everything.archive(Look(source, words, form, time.time()))
@@ -71,8 +71,8 @@ def router(source: Source) -> APIRouter:
     return routes
 
 
-def _answer(source: Source, route: Route) -> Callable[[Request], Response]:
-    def answer(request: Request) -> Response:
+def _answer(route: Route) -> Callable[..., Response]:
+    def answer(request: Request, source: Asking) -> Response:
         try:
             words, form = read_form(request.query_params, route.words, route.usual_limit)
             return respond(request, route.make(Look(source, words, form, time.time())), form)
