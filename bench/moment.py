@@ -54,7 +54,7 @@ def main() -> None:
 
 def totals(moment: Moment) -> dict[str, tuple[int, int]]:
     """State -> jobs and cores, as pages ask for them."""
-    by_state = load_job_totals(moment.engine, 1).groupby("state")[["jobs", "cores"]].sum()
+    by_state = load_job_totals(moment.sight.sums, 1).groupby("state")[["jobs", "cores"]].sum()
     return {state: (int(row["jobs"]), int(row["cores"])) for state, row in by_state.iterrows()}
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from webstat import native_reasons
 from webstat.format import plural, shorten
 from webstat.native_reasons import ASK, Told, Waiting
+from webstat.privacy import HIDDEN
 
 KINDS: dict[str, str] = {
     "full": "The cluster is full",
@@ -41,11 +42,15 @@ KINDS: dict[str, str] = {
     "other": "Another reason",
     "unsaid": "The scheduler gives no reason",
     "not_kept": "What the scheduler said then is not kept",
+    "hidden": "What the scheduler says is only its owner’s to see",
 }
 """Kind -> its title where waiting jobs are counted by reason."""
 
 NOT_KEPT = "(what the scheduler said then is not kept)"
 """What stands for the comment of a job at a past moment: the scheduler's words are forgotten when they change."""
+
+_MISSING = {NOT_KEPT: "not_kept", HIDDEN: "hidden"}
+"""What stands for a comment that cannot be told -> the kind of reason that it then is."""
 
 NOT_STARTING = frozenset({"stopped", "closed"})
 """States of a queue that starts none of its jobs."""
@@ -80,13 +85,13 @@ def reason(
     "not told"; `ahead` is the number of waiting jobs before it in its queue, left out of the sentence where unknown.
     """
     raw, held, needs = _text(comment), _text(hold), _text(depends_on)
-    kept = raw != NOT_KEPT
-    raw = raw if kept else None
+    missing = _MISSING.get(raw or "")
+    raw = raw if missing is None else None
     held = None if held == "n" else held
     waiting = Waiting(_text(job_id) or "", _text(user) or "", _text(queue) or "", _count(ahead))
     said = native_reasons.read(raw, waiting) if raw else None
     foretold = _number(estimated_start_at) is not None
-    told = _told(state, raw, said, held, needs, waiting, queue_state, foretold, kept)
+    told = _told(state, raw, said, held, needs, waiting, queue_state, foretold, missing)
     return Reason(told.kind, told.words, told.helps, raw)
 
 
@@ -99,7 +104,7 @@ def _told(
     waiting: Waiting,
     queue_state: str,
     foretold: bool,
-    kept: bool,
+    missing: str | None,
 ) -> Told:
     """The first that applies; what must end before anything else can start it comes first."""
     if state == "suspended":
@@ -109,7 +114,9 @@ def _told(
     if said and said.kind == "failed":
         return said
     if state == "held" or hold:
-        return _held(hold, depends_on, said, waiting) if kept else Told("held", "It is held; by whom is not kept.")
+        if missing == "not_kept":
+            return Told("held", "It is held; by whom is not kept.")
+        return _held(hold, depends_on, said, waiting)
     if state == "waiting":
         return _later(raw, waiting)
     if said and said.kind in ("never", "dependency"):
@@ -122,9 +129,9 @@ def _told(
         return Told("other", f"“{shorten(' '.join(raw.split()), 100)}”.")
     if depends_on and (words := _dependency(depends_on)):
         return Told("dependency", words)
-    kind = "unsaid" if kept else "not_kept"
+    kind = missing or "unsaid"
     gives = "The scheduler gives no reason, but expects a start." if foretold else "The scheduler gives no reason."
-    gives = gives if kept else "What the scheduler said then is not kept."
+    gives = gives if missing is None else f"{KINDS[missing]}."
     if waiting.ahead is None:
         return Told(kind, gives)
     is_are = "is" if waiting.ahead == 1 else "are"

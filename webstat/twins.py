@@ -20,6 +20,9 @@ from webstat.sentences import together
 TABLES = ("user", "group", "running", "queued", "nodes", "freenodes")
 """The tables of `agent show`, in the order in which they are printed."""
 
+LISTS = ("running", "queued")
+"""Those of them with a line a job."""
+
 Counted = tuple[Cluster, Health, Capacity | None, Jobs | None]
 """A cluster, how well it is known, and what its newest report counts; None before the first."""
 

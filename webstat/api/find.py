@@ -33,7 +33,8 @@ def router() -> APIRouter:
         if question:
             clusters = source.clusters()
             ordered = [
-                indexes.get(one.name, (one.id, one.report), lambda one=one: _index(source, one)) for one in clusters
+                indexes.get((source.veil, one.name), (one.id, one.report), lambda one=one: _index(source, one))
+                for one in clusters
             ]
             known = {kind: source.hues(time.time(), by=kind) for kind in ("user", "group") if _seen(clusters)}
             found = find.suggest(question, ordered, known, _ended(source, clusters, question))
@@ -47,7 +48,7 @@ def _index(source: Source, cluster: Cluster) -> Index:
     if not cluster.report:
         return Index(*about)
     names = source.ask(load_names, cluster.id or 0)
-    return find.index(*about, names, source.queues(cluster), source.nodes(cluster))
+    return find.index(*about, names, source.totals(cluster), source.queues(cluster), source.nodes(cluster))
 
 
 def _ended(source: Source, clusters: Sequence[Cluster], question: str) -> list[find.Ended]:

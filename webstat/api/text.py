@@ -14,13 +14,14 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from agent.report import Report
 from agent.tables import make_table, render_table, table_to_json
 from webstat import twins
 from webstat.api.answers import answer_once
 from webstat.api.asked import Asking
 from webstat.cache import Memory
 from webstat.data import frames
-from webstat.data.queries.report import load_report
+from webstat.data.queries.report import load_report, load_report_counted
 from webstat.data.source import Past, Source
 from webstat.health import Cluster, health
 from webstat.past import how_exact, look
@@ -67,11 +68,10 @@ def router() -> APIRouter:
         zone = _zone(source)
 
         def make() -> _Made:
-            report = there.ask(load_report, cluster.id or 0)
-            tables = {} if report is None else {one: twins.table_in(one, report, zone) for one in twins.TABLES}
+            tables = {one: twins.table_in(one, report, zone) for one, report in _reports(there, cluster)}
             return {one: render_table(table, width).encode("utf-8", "replace") for one, table in tables.items()}
 
-        texts = made.get(("text", cluster.id, cluster.report, width, _at(there)), make)
+        texts = made.get(("text", there.veil, cluster.id, cluster.report, width, _at(there)), make)
         lines = [
             *_moment(there, [cluster], zone),
             *_head(there, cluster, names == twins.TABLES, zone, now),
@@ -90,16 +90,26 @@ def router() -> APIRouter:
         cluster, names, _ = found
 
         def make() -> _Made:
-            report = there.ask(load_report, cluster.id or 0)
-            tables = {} if report is None else {one: make_table(one, report) for one in twins.TABLES}
-            return {one: orjson.dumps(table_to_json(table, report)["rows"]) for one, table in tables.items()}
+            return {
+                one: orjson.dumps(table_to_json(make_table(one, report), report)["rows"])
+                for one, report in _reports(there, cluster)
+            }
 
-        rows = made.get(("json", cluster.id, cluster.report, _at(there)), make)
+        rows = made.get(("json", there.veil, cluster.id, cluster.report, _at(there)), make)
         head = _moment_json(there) | _head_json(there, cluster, now)
         head["tables"] = {one: orjson.Fragment(rows[one]) for one in names if one in rows}
         return answer_once(request, orjson.dumps(head))
 
     return routes
+
+
+def _reports(there: Source, cluster: Cluster) -> list[tuple[str, Report]]:
+    """The tables of a cluster's newest report with that report: of some only with the jobs that may be listed."""
+    listed = there.ask(load_report, cluster.id or 0)
+    counted = listed if there.veil is None else there.ask(load_report_counted, cluster.id or 0)
+    if listed is None or counted is None:
+        return []
+    return [(one, listed if one in twins.LISTS else counted) for one in twins.TABLES]
 
 
 def _zone(source: Source) -> ZoneInfo:

@@ -16,7 +16,9 @@ import pandas as pd
 from agent.states import HOLDS_CORES, IS_PENDING
 from collector.rows import join_id
 from webstat import addresses
+from webstat.data.queries.now import NO_GROUP
 from webstat.format import number, plural, shorten
+from webstat.privacy import OTHERS
 
 MOST = 12
 LONGEST = 100
@@ -91,9 +93,15 @@ class Index:
 
 
 def index(
-    cluster: str, title: str, scheduler: str, names: pd.DataFrame, queues: pd.DataFrame, nodes: pd.DataFrame
+    cluster: str,
+    title: str,
+    scheduler: str,
+    names: pd.DataFrame,
+    totals: pd.DataFrame,
+    queues: pd.DataFrame,
+    nodes: pd.DataFrame,
 ) -> Index:
-    """The names of one cluster, from load_names(), load_queues() and load_nodes()."""
+    """The names of one cluster, from load_names(), load_job_totals(), load_queues() and load_nodes()."""
     counts: dict[str, defaultdict[str, _Count]] = {kind: defaultdict(_Count) for kind in ("user", "group", "queue")}
     jobs: list[_Job] = []
     tasks: Counter[str] = Counter()
@@ -107,11 +115,11 @@ def index(
             parent = join_id(row.array_number, row.server)
             tasks[parent] += 1
             parents[parent] = one
+    for row in totals.itertuples(index=False):
         for kind, by in counts.items():
-            holder = getattr(row, kind)
-            if holder:
-                by[holder].running += row.state in _RUNNING
-                by[holder].waiting += row.state in _WAITING
+            if (holder := getattr(row, kind)) not in (NO_GROUP, OTHERS):
+                by[holder].running += row.jobs if row.state in _RUNNING else 0
+                by[holder].waiting += row.jobs if row.state in _WAITING else 0
     jobs += [_Job(parent, one.name, one.user, one.state, tasks[parent]) for parent, one in parents.items()]
     jobs.sort(key=lambda one: one.id.lower())
     by_name: defaultdict[str, list[int]] = defaultdict(list)

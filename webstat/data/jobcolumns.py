@@ -62,6 +62,8 @@ class About:
     taken_at: float
     queue_states: Mapping[str, str]
     """Queue -> one of frames.queue_state()."""
+    queued_since: Mapping[str, np.ndarray] | None = None
+    """Queue -> since when its queued jobs wait, in order, where `rows` lack some of them; None where all are there."""
 
 
 def job_columns(rows: pd.DataFrame, about: About, words: np.ndarray) -> Columns:
@@ -159,6 +161,15 @@ def jobs_ahead(columns: Columns) -> np.ndarray:
     return ahead
 
 
+def _jobs_ahead_among(columns: Columns, words: np.ndarray, since: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The same where those that wait are not all in `columns`."""
+    ahead = np.full(len(columns["state"]), -1, dtype=np.int64)
+    for place in np.flatnonzero(columns["state"] == _PLACE["queued"]):
+        others = since.get(words[columns["queue"][place]], np.zeros(0))
+        ahead[place] = np.searchsorted(others, columns["since"][place], side="left")
+    return ahead
+
+
 def _whys(columns: Columns, about: About, words: np.ndarray) -> Columns:
     """Why jobs wait, how they run, how they ended: at most LONGEST_WHY characters."""
     why = np.full(len(columns["state"]), "", dtype=object)
@@ -166,7 +177,9 @@ def _whys(columns: Columns, about: About, words: np.ndarray) -> Columns:
     state = columns["state"]
     waits = np.flatnonzero(np.isin(state, [*PENDING, SUSPENDED]))
     if waits.size:
-        why[waits], tone[waits], kind[waits] = _reasons(columns, waits, jobs_ahead(columns)[waits], about, words)
+        among = about.queued_since
+        ahead = jobs_ahead(columns) if among is None else _jobs_ahead_among(columns, words, among)
+        why[waits], tone[waits], kind[waits] = _reasons(columns, waits, ahead[waits], about, words)
     runs = np.flatnonzero(np.isin(state, (RUNNING, EXITING)))
     if runs.size:
         why[runs], tone[runs] = _findings(columns, runs, about.taken_at)

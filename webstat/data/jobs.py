@@ -7,6 +7,7 @@ are. Only the newest of each are kept, and beside what pages remember, since the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +18,7 @@ from webstat.data import frames
 from webstat.data.jobcolumns import About, Columns, job_columns
 from webstat.data.jobtable import Table, Told, join, stack
 from webstat.data.queries import jobs as queries
+from webstat.data.queries.waiting import load_waiting_counted
 from webstat.data.source import Source
 from webstat.format import DAY, HOUR
 from webstat.health import Cluster
@@ -71,7 +73,8 @@ def _part(source: Source, cluster: Cluster, since: int) -> tuple[Columns, dict[s
     ended = list(_ended(source, cluster, since))
     words = _words(source)
     pieces = [_of_hour(source, cluster, key, rows, words) for key, rows in ended]
-    pieces.append(job_columns(living, _about(cluster, _queue_states(source, cluster)), words))
+    about = replace(_about(cluster, _queue_states(source, cluster)), queued_since=_queued_since(source, cluster))
+    pieces.append(job_columns(living, about, words))
     return stack(pieces), _told(source, cluster, pieces, since)
 
 
@@ -97,6 +100,16 @@ def _queue_states(source: Source, cluster: Cluster) -> dict[str, str]:
     queues = source.queues(cluster)
     told = zip(queues["name"], queues["enabled"], queues["started"], strict=True)
     return {name: frames.queue_state(enabled, started) for name, enabled, started in told}
+
+
+def _queued_since(source: Source, cluster: Cluster) -> dict[str, np.ndarray] | None:
+    """Since when the queued jobs of each queue wait, where not all of them are listed."""
+    if source.veil is None or source.veil.lists:
+        return None
+    waiting = source.ask(load_waiting_counted, cluster.id)
+    waiting = waiting[waiting["state"] == "queued"]
+    since = waiting["eligible_at"].fillna(waiting["submitted_at"])
+    return {str(queue): np.sort(times.to_numpy(dtype=np.float64)) for queue, times in since.groupby(waiting["queue"])}
 
 
 def _words(source: Source) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pandas as pd
-from sqlalchemy import Engine, Row
+from sqlalchemy import Row
 
 from collector.settings import Settings
 from webstat import identity
@@ -19,9 +19,11 @@ from webstat.cache import Memory
 from webstat.data import frames, usage
 from webstat.data.explore.explorer import Explorer
 from webstat.data.queries import engine, moment, now, past
+from webstat.data.queries.veil import Sight, open_sight
 from webstat.errors import StoreBroken, StoreEmpty
 from webstat.format import DAY, HOUR, WEEK
 from webstat.health import Cluster, Warning
+from webstat.privacy import UNTOLD, Veil
 
 T = TypeVar("T")
 
@@ -41,25 +43,35 @@ class Collectors:
 class Source:
     """The store behind a memory; one for all pages and threads."""
 
-    def __init__(self, settings: Settings, memory: Memory | None = None, store: Engine | None = None) -> None:
-        """`store` is opened already where it is not that of the settings."""
+    def __init__(
+        self,
+        settings: Settings,
+        memory: Memory | None = None,
+        sight: Sight | None = None,
+        veil: Veil | None = None,
+    ) -> None:
+        """`sight` is opened already where it is not of the present; `veil` is what the store is seen through."""
         self.settings = settings
-        self._engine = store or engine.open_store(settings.store.url)
+        self.veil = veil
+        self._store = engine.open_store(settings.store.url)
+        self._sight = sight or open_sight(self._store, veil)
         self._memory = memory or Memory()
         self._moments = Memory(MOMENTS)
-        if store is None:  # a past moment has no history page, and must go when nobody holds it: no circle
-            self.explorer = Explorer(self.ask)
+        if sight is None:  # a past moment has no history page, and must go when nobody holds it: no circle
+            self.explorer = Explorer(self.ask, veil)
 
     def at(self, at: int, now: float) -> Past:
         """The same of a past moment: what was there at `at`, a second before `now`. Raises StoreEmpty, StoreBroken."""
         return self._moments.get(
-            (at, int(now // KEPT_SECONDS)), lambda: Past(self.settings, moment.open_moment(self._engine, at))
+            (at, int(now // KEPT_SECONDS)),
+            lambda: Past(self.settings, moment.open_moment(self._store, at, self.veil), self.veil),
         )
 
     def close(self) -> None:
         """Give back the store's connections."""
         self.explorer.close()
-        self._engine.dispose()
+        self._sight.close()
+        self._store.dispose()
 
     def remember(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
         """The result for `key`, made once; `key` must name the reports it rests on."""
@@ -72,10 +84,10 @@ class Source:
         Raises StoreBroken.
         """
         try:
-            rows = now.load_clusters(self._engine)
+            rows = self.ask(now.load_clusters)
         except StoreEmpty:
             rows = ()
-        known = {row.name: _cluster(row) for row in rows if row.listed}
+        known = {row.name: _cluster(row, self.veil) for row in rows if row.listed}
         if not self.settings.cluster:
             return tuple(known.values())
         default = self.settings.collector.period_seconds
@@ -88,7 +100,7 @@ class Source:
     def collectors(self) -> Collectors:
         """Those that have entered themselves in the store; where none has, the one of webstat.toml."""
         try:
-            rows = now.load_collectors(self._engine)
+            rows = self.ask(now.load_collectors)
         except (StoreEmpty, StoreBroken):
             rows = ()
         announce = {row.announce for row in rows} or {self.settings.collector.announce}
@@ -99,11 +111,11 @@ class Source:
 
         `stamp` names what the answer rests on: a report's number, or the hour or day that has ended.
         """
-        return self.remember((load, arguments, stamp), lambda: load(self._engine, *arguments))
+        return self.remember((load, arguments, stamp), lambda: self.ask(load, *arguments))
 
     def ask(self, load: Callable[..., T], *arguments: object) -> T:
         """`load(engine, *arguments)` of queries/, not remembered: for what is large, and kept by who asks."""
-        return load(self._engine, *arguments)
+        return load(self._sight.of(load), *arguments)
 
     def totals(self, cluster: Cluster) -> pd.DataFrame:
         """load_job_totals() of the cluster's newest report."""
@@ -126,7 +138,7 @@ class Source:
 
     def polls(self, cluster: Cluster, until: float) -> pd.DataFrame:
         """load_polls() of the 24 hours before `until`; not remembered, since failed polls have no number."""
-        return past.load_polls(self._engine, cluster.id or 0, int(until - DAY))
+        return self.ask(past.load_polls, cluster.id or 0, int(until - DAY))
 
     def waits(self, cluster: Cluster) -> pd.DataFrame:
         """load_waits() of the seven days before the newest report, to the whole hour."""
@@ -138,8 +150,8 @@ class Source:
         since, end = usage.window(until)
 
         def make() -> usage.Usage:
-            spans = past.load_core_spans(self._engine, cluster.id or 0, since, end, by)
-            polls = past.load_polls(self._engine, cluster.id or 0, since - DAY)
+            spans = self.ask(past.load_core_spans, cluster.id or 0, since, end, by)
+            polls = self.ask(past.load_polls, cluster.id or 0, since - DAY)
             known = usage.known_stretches(polls, cluster.period_seconds, since, min(end, cluster.taken_at or 0))
             return usage.usage(spans, known, since, end)
 
@@ -150,7 +162,7 @@ class Source:
         since, end = usage.window(until)
 
         def make() -> pd.Series:
-            hours = past.load_capacity_hours(self._engine, cluster.id or 0, since - HOUR, end)
+            hours = self.ask(past.load_capacity_hours, cluster.id or 0, since - HOUR, end)
             total = self.usage(cluster, until).total
             return usage.usable_series(hours, total, self.capacity(cluster).usable, cluster.taken_at or 0)
 
@@ -161,7 +173,7 @@ class Source:
         today = int(at // DAY)
 
         def make() -> dict[str, int]:
-            hours = past.load_holder_hours(self._engine, int((today - 90) * DAY), by)
+            hours = self.ask(past.load_holder_hours, int((today - 90) * DAY), by)
             return identity.hues(hours.itertuples(index=False, name=None))
 
         # A store that has just begun has no sums yet: that is not remembered.
@@ -171,8 +183,8 @@ class Source:
 class Past(Source):
     """A past moment, asked as the store is; of the clusters, those that are known of it."""
 
-    def __init__(self, settings: Settings, then: moment.Moment) -> None:
-        super().__init__(settings, store=then.engine)
+    def __init__(self, settings: Settings, then: moment.Moment, veil: Veil | None) -> None:
+        super().__init__(settings, sight=then.sight, veil=veil)
         self._then = then  # it goes with the last that holds it
 
     @property
@@ -189,7 +201,7 @@ class Past(Source):
         return self.remember(("clusters",), lambda: tuple(one for one in super(Past, self).clusters() if one.report))
 
 
-def _cluster(row: Row[Any]) -> Cluster:
+def _cluster(row: Row[Any], veil: Veil | None) -> Cluster:
     def listed(text: str | None) -> list[Any]:
         return list(json.loads(text)) if text else []
 
@@ -205,11 +217,14 @@ def _cluster(row: Row[Any]) -> Cluster:
         report=row.report,
         taken_at=row.taken_at,
         query_seconds=row.query_seconds,
-        warnings=tuple(Warning(str(w.get("source", "")), str(w.get("message", ""))) for w in warnings),
+        # Both quote what the scheduler printed, names and all.
+        warnings=tuple(
+            Warning(str(w.get("source", "")), str(w.get("message", "")) if veil is None else UNTOLD) for w in warnings
+        ),
         partial=tuple(str(part) for part in listed(row.partial)),
         failures=row.failures,
         error_code=row.error_code,
-        error=row.error,
+        error=row.error if veil is None or row.error is None else UNTOLD,
         attempted_at=row.attempted_at,
         next_poll_at=row.next_poll_at,
     )

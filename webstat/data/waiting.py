@@ -61,7 +61,7 @@ def reasons_frame(waiting: pd.DataFrame, queue_states: Mapping[str, str]) -> pd.
         }
     )
     order = {kind: place for place, kind in enumerate(KINDS)}
-    last = frame["kind"].isin(("held", "unsaid", "not_kept"))
+    last = frame["kind"].isin(("held", "unsaid", "not_kept", "hidden"))
     frame = frame.assign(last=last, place=frame["kind"].map(order))
     frame = frame.sort_values(["last", "jobs", "place"], ascending=[True, False, True], ignore_index=True)
     return frame.drop(columns=["last", "place"])

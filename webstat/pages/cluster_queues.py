@@ -18,7 +18,7 @@ from webstat.components.text import Part, age, clock, foreign, icon, link, perso
 from webstat.data import frames, waiting
 from webstat.data.limits import JOBS, Limits, parse_limits
 from webstat.data.queries.changes import load_reservations
-from webstat.data.queries.waiting import load_waiting
+from webstat.data.queries.waiting import load_waiting, load_waiting_counted
 from webstat.format import duration, number, plural, shorten, wait
 from webstat.health import Cluster
 from webstat.view import View
@@ -155,7 +155,7 @@ def waiting_card(cluster: Cluster, view: View) -> html.Section:
     """What the waiting jobs wait for, and which has waited longest."""
     stale = view.health(cluster).stale
     title = "What were the waiting jobs waiting for?" if stale else "What are the waiting jobs waiting for?"
-    jobs = view.source.read(load_waiting, cluster.id or 0, stamp=cluster.report)
+    jobs = view.source.read(load_waiting_counted, cluster.id or 0, stamp=cluster.report)
     rows = _rows(cluster, view)
     states = dict(zip(rows["name"], rows["state"], strict=True))
     counted = view.source.remember(
@@ -170,7 +170,8 @@ def waiting_card(cluster: Cluster, view: View) -> html.Section:
     ]
     label = "Waiting jobs by reason"
     body: list[Part] = [html.Div(bars.bar_list([listed], len(jobs), label), className="ws-grey ws-sentences")]
-    first = waiting.longest(jobs, states)
+    listed_jobs = view.source.read(load_waiting, cluster.id or 0, stamp=cluster.report)
+    first = waiting.longest(listed_jobs, states)
     if first is not None:
         body.append(_longest(first, cluster, view))
     return card(title, f"{plural(len(jobs), 'job')}, first reason each; click to list them", body, "q-waiting", stale)

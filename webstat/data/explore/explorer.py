@@ -22,12 +22,14 @@ from webstat.cache import Weighed
 from webstat.data.explore import buckets, quantiles
 from webstat.data.explore.count import columns_for, measures, monthly, narrowed
 from webstat.data.explore.cut import CLASSES, COLUMNS, WORDS, Cut, Product, cut_of, matching
-from webstat.data.explore.gather import Gatherer, Month
+from webstat.data.explore.gather import VEILED_PART, Gatherer, Month
 from webstat.data.explore.metrics import Measured
 from webstat.data.explore.question import Question
 from webstat.data.explore.shapes import Known, Lives
 from webstat.data.queries import history
+from webstat.data.queries.veil import MASK
 from webstat.health import Cluster
+from webstat.privacy import Veil
 
 T = TypeVar("T")
 
@@ -205,12 +207,16 @@ class Counter:
 
 
 class Explorer:
-    """Answers questions about history from one store; one for all threads. `ask` is Source.ask."""
+    """Answers questions about history from one store, through a veil where there is one; one for all threads.
 
-    def __init__(self, ask: Callable[..., Any]) -> None:
+    `ask` is Source.ask.
+    """
+
+    def __init__(self, ask: Callable[..., Any], veil: Veil | None = None) -> None:
         self._ask = ask
-        self._gatherer = Gatherer(ask)
-        self._recent = Weighed(MOST_RECENT_BYTES)
+        self._veil = veil
+        self._gatherer = Gatherer(ask, veil)
+        self._recent = Weighed(MOST_RECENT_BYTES if veil is None else MOST_RECENT_BYTES // VEILED_PART)
         self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="explorer")
         self._texts: dict[int, str] = {0: NONE}
 
@@ -344,6 +350,10 @@ class Explorer:
         """The keys of a cut that words name, and the words that the store does not know."""
         if by in WORDS:
             found = self._ask(history.load_word_ids, words)
+            if self._veil is not None and by != "queue":
+                # That there is such a person is not told either.
+                shown = self._veil.names
+                found = {word: ident for word, ident in found.items() if ident >= MASK or word in shown}
             unknown = [word for word in words if word not in found and word != NONE]
             return (*found.values(), *([0] if NONE in words else [])), unknown
         return tuple(key for key, (word, _) in CLASSES[by].items() if word in words), []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,14 @@ from webstat.cache import Memory, Weighed
 from webstat.data.explore.cut import has_key
 from webstat.data.explore.shapes import Ended, Known, Lives
 from webstat.data.queries import history
+from webstat.data.queries.veil import MASK
+from webstat.privacy import Veil
 
 MOST_BYTES = 384 << 20
 """Of decoded columns that are kept."""
+
+VEILED_PART = 8
+"""Of what is kept for those who see all, so much less is for each other way to see the store."""
 
 _PORTION = 400_000
 """Rows that are counted at once: all of five years by user would be arrays of some hundred megabytes."""
@@ -39,12 +45,42 @@ Month = tuple[int, int]
 """(cluster id, first second)"""
 
 
-class Gatherer:
-    """What is kept of the columns; one for all threads. `ask` is Source.ask."""
+_PEOPLE = ("user", "group", "account")
 
-    def __init__(self, ask: Callable[..., Any]) -> None:
+
+@dataclass(frozen=True)
+class Mask:
+    """How people's words are hidden in columns; as they are in the views of queries/veil.py."""
+
+    veil: Veil | None = None
+    clear: tuple[int, ...] = ()
+    """Words that are not hidden."""
+
+    def numbers(self, kind: str, name: str, numbers: Numbers) -> Numbers:
+        """A column with other people's words masked: of jobs and sums by its name, of what is ready by a cut in its keys."""
+        if self.veil is None:
+            return numbers
+        if name in _PEOPLE and kind in (JOBS, SUMS):
+            return self._hidden(numbers)
+        if kind in _PEOPLE:
+            rows = numbers.reshape(len(READY if name == "sums" else SPREAD), -1).copy()
+            rows[1] = self._hidden(rows[1])
+            return rows.reshape(-1)
+        return numbers
+
+    def _hidden(self, words: Numbers) -> Numbers:
+        assert self.veil is not None
+        instead = words + MASK if self.veil.lists else np.full_like(words, MASK)
+        return np.where((words <= 0) | np.isin(words, self.clear), words, instead)
+
+
+class Gatherer:
+    """What is kept of the columns; one for all threads. `ask` is Source.ask; through a veil people's words are masked."""
+
+    def __init__(self, ask: Callable[..., Any], veil: Veil | None = None) -> None:
         self._ask = ask
-        self._decoded = Weighed(MOST_BYTES)
+        self._veil = veil
+        self._decoded = Weighed(MOST_BYTES if veil is None else MOST_BYTES // VEILED_PART)
         self._tails = Memory(size=64)
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="columns")
 
@@ -209,6 +245,7 @@ class Gatherer:
 
     def _columns(self, months: Sequence[Row[Any]], kind: str, names: Sequence[str]) -> dict[Month, Columns]:
         """(cluster id, month) -> columns, of those months that have all of them."""
+        masked = self._mask()
         parts = [(row.cluster_id, row.month, row.version) for row in months]
         until = {(row.cluster_id, row.month): row.packed_until for row in months}
         columns: dict[Month, Columns] = {part[:2]: {} for part in parts}
@@ -216,7 +253,7 @@ class Gatherer:
         unread: set[str] = set()
         for part in parts:
             for name in names:
-                kept = self._decoded.get((part, until[part[:2]], kind, name))
+                kept = self._decoded.get((part, until[part[:2]], kind, name, masked.clear))
                 if kept is None:
                     missing.add(part)
                     unread.add(name)
@@ -228,7 +265,7 @@ class Gatherer:
             def read(some: Sequence[history.Part]) -> list[tuple[history.Part, str, Numbers]]:
                 packed = self._ask(history.load_packed, some, kind, unread) if some else {}
                 return [
-                    (part, name, from_bytes(name, data))
+                    (part, name, masked.numbers(kind, name, from_bytes(name, data)))
                     for (part, name), data in packed.items()
                     if name not in known[part]
                 ]
@@ -238,8 +275,16 @@ class Gatherer:
             for portion in self._workers.map(read, [ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]]):
                 for part, name, numbers in portion:
                     columns[part[:2]][name] = numbers
-                    self._decoded.put((part, until[part[:2]], kind, name), numbers, numbers.nbytes)
+                    self._decoded.put((part, until[part[:2]], kind, name, masked.clear), numbers, numbers.nbytes)
         return {key: found for key, found in columns.items() if len(found) == len(names)}
+
+    def _mask(self) -> Mask:
+        """How words are masked in columns; the names that are not hidden are looked up, since they may be new."""
+        if self._veil is None:
+            return Mask()
+        names = self._veil.names
+        known = self._ask(history.load_word_ids, names) if names else {}
+        return Mask(self._veil, tuple(sorted(known.values())))
 
 
 def _touches(row: Row[Any], since: int, until: int) -> bool:

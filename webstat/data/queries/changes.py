@@ -10,7 +10,7 @@ from sqlalchemy import Engine, and_, func, or_, select
 from agent.states import OUT_OF_SERVICE
 from collector import schema
 from collector.schema import NODE_STATES
-from webstat.data.queries.engine import read_frame
+from webstat.data.queries.engine import read_frame, veil_of
 
 _OUT = [NODE_STATES.index(state) for state in OUT_OF_SERVICE]
 
@@ -32,11 +32,14 @@ def load_reservations(engine: Engine, cluster_id: int) -> pd.DataFrame:
     """The reservations of the newest report, soonest first; empty where the scheduler tells of none.
 
     id str, name str, owner str, state str, queue object (str or None), starts_at float64, ends_at float64,
-    nodes object (tuple of str), cores float64, comment object (str or None).
+    nodes object (tuple of str), cores float64, comment object (str or None). Through a veil name, owner and comment are
+    left out.
     """
     query = select(schema.cluster.c.reservations).where(schema.cluster.c.id == cluster_id)
     told = read_frame(engine, query, {"reservations": "object"})["reservations"]
     rows = [row for text in told.dropna() for row in json.loads(text) if isinstance(row, dict)]
+    if veil_of(engine) is not None:
+        rows = [{**row, "name": "", "owner": "", "comment": None} for row in rows]
     columns = {name: [_field(row, name) for row in rows] for name in _RESERVATION}
     frame = pd.DataFrame({name: pd.Series(columns[name], dtype=dtype) for name, dtype in _RESERVATION.items()})
     return frame.sort_values(["starts_at", "id"], ignore_index=True)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pandas as pd
 from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event
@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from webstat.errors import StoreBroken, StoreEmpty
+from webstat.privacy import Veil
 
 
 def open_store(url: str) -> Engine:
@@ -35,6 +36,20 @@ def open_store(url: str) -> Engine:
         connection.execute("PRAGMA query_only=ON")
 
     return engine
+
+
+VEILED = "veil"
+"""The option of an engine that sees the store through a veil."""
+
+
+def veil_of(engine: Engine) -> Veil | None:
+    """Through what an engine sees the store; None where nothing is hidden."""
+    return engine.get_execution_options().get(VEILED)
+
+
+def file_of(store: Engine) -> str:
+    """The path of an SQLite store's file, from the address by which open_store() opened it."""
+    return unquote((store.url.database or "").removeprefix("file:"))
 
 
 def read_rows(engine: Engine, query: Select[Any]) -> Sequence[Row[Any]]:
@@ -63,7 +78,9 @@ def one_moment(engine: Engine) -> Iterator[Connection]:
     Raises StoreEmpty, StoreBroken.
     """
     with connected(engine) as connection:
-        if connection.dialect.name == "sqlite":
+        if VEILED in connection.get_execution_options():
+            pass  # what is seen through a veil is always of one moment
+        elif connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")  # the driver begins a transaction only before it writes
         else:
             connection.execution_options(isolation_level="REPEATABLE READ")

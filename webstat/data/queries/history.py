@@ -17,6 +17,7 @@ from collector import schema
 from collector.lives import JOB_ROW, SPAN_ROW, Columns, by_column, month_after, pack_columns
 from collector.schema import NODE_STATES, OPEN
 from webstat.data.queries.engine import one_moment, read_frame, read_rows
+from webstat.data.queries.veil import counts_all
 
 _OUT = [NODE_STATES.index(state) for state in (NodeState.OFFLINE, NodeState.DOWN, NodeState.UNKNOWN)]
 _OFF = [NODE_STATES.index(state) for state in (NodeState.OFFLINE, NodeState.DOWN)]
@@ -60,6 +61,7 @@ def load_packed(
     return found
 
 
+@counts_all
 def load_tail(
     engine: Engine, cluster_id: int, packed: Sequence[Row[Any]], known_until: int
 ) -> tuple[Columns, Columns, int | None]:

@@ -13,8 +13,10 @@ import weakref
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from sqlalchemy import (
     BigInteger,
@@ -45,9 +47,11 @@ from collector import schema
 from collector.node_months import packed_spans
 from collector.rows import hosts_record, join_id
 from collector.schema import JOB_STATES, NODE_STATES, OPEN
-from webstat.data.queries.engine import connected
+from webstat.data.queries.engine import VEILED, connected, file_of
 from webstat.data.queries.known_then import How, Then, load_then
 from webstat.data.queries.places import NodeWords
+from webstat.data.queries.veil import VIEWS, Sight, draw_in_session, veiled_engine
+from webstat.privacy import Veil
 from webstat.reasons import NOT_KEPT
 
 HOUR, DAY = 3600, 86400
@@ -89,75 +93,86 @@ class Moment:
     """A store of one past moment; it goes with the last that holds it."""
 
     at: int
-    engine: Engine
+    sight: Sight
     clusters: tuple[Then, ...]
     """How each cluster is known at that moment, those that are not left out."""
 
 
-def open_moment(store: Engine, at: int) -> Moment:
-    """Read what was at `at` (unix seconds), a moment that has passed.
+def open_moment(store: Engine, at: int, veil: Veil | None = None) -> Moment:
+    """Read what was at `at` (unix seconds), a moment that has passed; to be seen through a veil, where there is one.
 
-    Raises StoreEmpty, StoreBroken.
+    `store` itself has none. Raises StoreEmpty, StoreBroken.
     """
     then = load_then(store, at)
     opened = _open_beside_file if store.dialect.name == "sqlite" else _open_in_session
-    engine, close = opened(store, at, then)
-    moment = Moment(at, engine, then)
+    sight, close = opened(store, at, then, veil)
+    moment = Moment(at, sight, then)
     weakref.finalize(moment, close)
     return moment
 
 
-def _open_beside_file(store: Engine, at: int, then: tuple[Then, ...]) -> tuple[Engine, Callable[[], None]]:
+def _open_beside_file(
+    store: Engine, at: int, then: tuple[Then, ...], veil: Veil | None
+) -> tuple[Sight, Callable[[], None]]:
     """SQLite: a database in memory, to which each connection attaches the store."""
     # A name with a slash is shared by all connections of this process, for as long as one of them is open.
     name = f"file:/moment-{next(_names)}?vfs=memdb"
-    path = f"file:{quote(_file_of(store))}?mode=ro&vfs=unix"
+    file = file_of(store)
+    path = f"file:{quote(file)}?mode=ro&vfs=unix"
     keeper = sqlite3.connect(name, uri=True, check_same_thread=False)
     try:
         filling = create_engine("sqlite://", creator=lambda: _connect(name, path), poolclass=NullPool)
         with connected(filling) as connection, connection.begin():
-            _fill(connection, then)
+            _fill(connection, then, veil)
     except BaseException:
         keeper.close()
         raise
-    views = [*_views(at, filling.dialect, {}), "PRAGMA query_only=ON"]
-    return create_engine("sqlite://", creator=lambda: _connect(name, path, views), poolclass=NullPool), keeper.close
+    if veil is None:
+        views = [*_views(at, filling.dialect, {}), "PRAGMA query_only=ON"]
+        plain = create_engine("sqlite://", creator=lambda: _connect(name, path, views), poolclass=NullPool)
+        return Sight(plain, plain), keeper.close
+    under = _views(at, filling.dialect, {}, UNDER)
+    connect = partial(_connect, name, path, under)
+    veiled = (veiled_engine(connect, veil, file, _STORE, UNDER, counted=counted) for counted in (True, False))
+    return Sight(*veiled), keeper.close
 
 
-def _open_in_session(store: Engine, at: int, then: tuple[Then, ...]) -> tuple[Engine, Callable[[], None]]:
+def _open_in_session(
+    store: Engine, at: int, then: tuple[Then, ...], veil: Veil | None
+) -> tuple[Sight, Callable[[], None]]:
     """PostgreSQL: temporary tables and views of one connection, found before the store's own; filled when it is opened."""
     places = {None: "public", _MEMORY: "pg_temp", _STORE: "public"}
 
-    def fill() -> Any:
-        words, options = store.dialect.create_connect_args(store.url)
-        raw = store.dialect.connect(*words, **options)
-        filling = create_engine(store.url, creator=lambda: raw, poolclass=StaticPool)
-        with filling.connect().execution_options(schema_translate_map=places) as connection, connection.begin():
-            _fill(connection, then)
-            for view in _views(at, filling.dialect, places):
-                connection.exec_driver_sql(view)
-        return raw
+    def open_engine(counted: bool) -> Engine:
+        def fill() -> Any:
+            words, options = store.dialect.create_connect_args(store.url)
+            raw = store.dialect.connect(*words, **options)
+            filling = create_engine(store.url, creator=lambda: raw, poolclass=StaticPool)
+            with filling.connect().execution_options(schema_translate_map=places) as connection, connection.begin():
+                _fill(connection, then, veil)
+                for view in _views(at, filling.dialect, places, {} if veil is None else UNDER):
+                    connection.exec_driver_sql(view)
+            if veil is not None:
+                draw_in_session(raw, veil, UNDER, counted=counted)
+            return raw
 
-    engine = create_engine(
-        store.url, creator=fill, pool_size=1, max_overflow=0, execution_options={"postgresql_readonly": True}
-    )
+        seen: dict[str, Any] = {"postgresql_readonly": True} if veil is None else {VEILED: veil}
+        return create_engine(store.url, creator=fill, pool_size=1, max_overflow=0, execution_options=seen)
+
+    sums = open_engine(True)
+    sight = Sight(sums, sums if veil is None else open_engine(False))
     try:
-        with connected(engine):
+        with connected(sums):
             pass
     except BaseException:
-        engine.dispose()
+        sight.close()
         raise
-    return engine, engine.dispose
-
-
-def _file_of(store: Engine) -> str:
-    """The path of the store's file, from the address by which it is opened to be read."""
-    return unquote((store.url.database or "").removeprefix("file:"))
+    return sight, sight.close
 
 
 def _connect(name: str, path: str, statements: Sequence[str] = ()) -> sqlite3.Connection:
     """A connection to the moment with the store beside it."""
-    connection = sqlite3.connect(name, uri=True, timeout=10)
+    connection = sqlite3.connect(name, uri=True, timeout=10, check_same_thread=False)
     connection.execute("ATTACH ? AS store", (path,))
     for statement in statements:
         connection.execute(statement)
@@ -167,7 +182,7 @@ def _connect(name: str, path: str, statements: Sequence[str] = ()) -> sqlite3.Co
 # What lies in memory
 
 
-def _fill(connection: Connection, then: Sequence[Then]) -> None:
+def _fill(connection: Connection, then: Sequence[Then], veil: Veil | None) -> None:
     for table in (_then, _alive, _living, _lived, _polled, *_kept.values()):
         table.create(connection)
     if not then:
@@ -178,7 +193,7 @@ def _fill(connection: Connection, then: Sequence[Then]) -> None:
         _fill_jobs(connection, one)
         if one.how is How.LOG:
             continue  # what polls had seen of nodes and queues before says nothing of then
-        _fill_nodes(connection, one)
+        _fill_nodes(connection, one, veil is None or veil.lists)
         _fill_queues(connection, one)
     told = [one for one in then if one.how is not How.REPORT]
     if told:
@@ -274,8 +289,11 @@ class _Held:
     jobs: list[str] = field(default_factory=list)
 
 
-def _fill_nodes(connection: Connection, then: Then) -> None:
-    """The nodes that were listed, with what jobs held by their own word; memory in use, load and words are not kept."""
+def _fill_nodes(connection: Connection, then: Then, with_jobs: bool) -> None:
+    """The nodes that were listed, with what jobs held by their own word, and `with_jobs` which these are.
+
+    Memory in use, load and words are not kept.
+    """
     n, s = _stored["node"].c, _stored["node_span"].c
     # Of a node's spans the last that had begun is the only one that may have gone on.
     begun = _stored["node_span"].alias()
@@ -300,6 +318,7 @@ def _fill_nodes(connection: Connection, then: Then) -> None:
         state, cores, gpus = was[row["id"]]
         span = {"state": NODE_STATES.index(state), "cores": cores, "gpus": gpus}
         used = _in_use(state, cores, held.get(row["name"]), bool(held))
+        used |= {} if with_jobs else {"jobs": None}
         filled.append({**row, **span, **used, "cluster_id": then.cluster_id, "native_state": ""})
     if any(one.gpus is None for one in held.values()):
         # With some unknown, a sum over nodes would call theirs free: then only what jobs hold in all is counted.
@@ -356,8 +375,14 @@ def _fill_queues(connection: Connection, then: Then) -> None:
 # What is looked up in the store, and cut off
 
 
-def _views(at: int, dialect: Dialect, places: Mapping[str | None, str]) -> list[str]:
-    """The statements that make the store's tables be those of then, for one connection."""
+UNDER = {name: f"{name}_then" for name in VIEWS if name != "node"}
+"""Names of the views over which a veil is drawn; what nodes tell of jobs is left out where it may not be told."""
+
+
+def _views(
+    at: int, dialect: Dialect, places: Mapping[str | None, str], called: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
+    """The statements that make the store's tables be those of then, for one connection; some under another name."""
 
     def sql(query: Any) -> str:
         return str(
@@ -369,7 +394,7 @@ def _views(at: int, dialect: Dialect, places: Mapping[str | None, str]) -> list[
             )
         )
 
-    return [f"CREATE TEMP VIEW {name} AS {sql(query)}" for name, query in _cut_off(at).items()]
+    return [f"CREATE TEMP VIEW {called.get(name, name)} AS {sql(query)}" for name, query in _cut_off(at).items()]
 
 
 def _cut_off(at: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,9 @@ from sqlalchemy import Engine, Row, case, func, select
 
 from collector import schema
 from collector.schema import JOB_STATES, NODE_STATES
-from webstat.data.queries.engine import read_frame, read_rows, with_words
+from webstat.data.queries.engine import read_frame, read_rows, veil_of, with_words
+from webstat.data.queries.veil import counts_all
+from webstat.privacy import without_people
 
 NO_GROUP = "–"
 """What stands for the group where the scheduler names none."""
@@ -28,6 +31,7 @@ def load_collectors(engine: Engine) -> Sequence[Row[Any]]:
     return read_rows(engine, select(c.announce, c.refresh, k.name.label("cluster")).select_from(polled))
 
 
+@counts_all
 def load_job_totals(engine: Engine, cluster_id: int) -> pd.DataFrame:
     """The jobs that live, summed by user, group, queue and state.
 
@@ -117,7 +121,8 @@ def load_queues(engine: Engine, cluster_id: int) -> pd.DataFrame:
     """The queues that are listed, highest priority first, then by name.
 
     name str, type str, enabled object (bool or None), started object (bool or None), priority float64,
-    max_walltime_seconds float64, limits object (JSON {native name: native text} or None).
+    max_walltime_seconds float64, limits object (JSON {native name: native text} or None; through a veil without those of
+    some people only).
     """
     q = schema.queue.c
     query = (
@@ -125,7 +130,7 @@ def load_queues(engine: Engine, cluster_id: int) -> pd.DataFrame:
         .where(q.cluster_id == cluster_id, q.gone_at.is_(None))
         .order_by(func.coalesce(q.priority, 0).desc(), q.name)
     )
-    return read_frame(
+    frame = read_frame(
         engine,
         query,
         {
@@ -138,3 +143,11 @@ def load_queues(engine: Engine, cluster_id: int) -> pd.DataFrame:
             "limits": "object",
         },
     )
+    if veil_of(engine) is not None:
+        frame["limits"] = pd.Series([_for_all(text) for text in frame["limits"]], dtype="object", index=frame.index)
+    return frame
+
+
+def _for_all(limits: str | None) -> str | None:
+    """A queue's limits without those of some people."""
+    return limits and json.dumps(without_people(json.loads(limits)))

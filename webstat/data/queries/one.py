@@ -19,6 +19,7 @@ from collector.rows import job_record, join_id, node_record, split_id
 from collector.schema import JOB_STATES, NODE_STATES
 from webstat.data.one import OneJob, OneNode, cores_on, word_ids
 from webstat.data.queries.engine import one_moment, read_frame, with_words
+from webstat.data.queries.veil import counts_all
 
 _AT_ONCE = 500
 """Ids per query: well under SQLite's limit of variables."""
@@ -220,6 +221,7 @@ def _ended_on(connection: Connection, cluster_id: int, word: int, since: int, mo
     return found
 
 
+@counts_all
 def load_ahead(engine: Engine, cluster_id: int, row: int) -> int | None:
     """How many queued jobs of its queue have waited longer than that job; None where it is not queued."""
     j, other = schema.job.c, schema.job.alias()

@@ -12,10 +12,12 @@ from collector import schema
 from collector.schema import JOB_STATES, NODE_STATES
 from webstat.data.queries.engine import read_frame, with_words
 from webstat.data.queries.now import NO_GROUP
+from webstat.data.queries.veil import counts_all
 
 _HOLDING = [index for index, state in enumerate(JOB_STATES) if state in HOLDS_CORES]
 
 
+@counts_all
 def load_core_spans(engine: Engine, cluster_id: int, since: int, until: int, by: str = "user") -> pd.DataFrame:
     """Stretches in which jobs held cores (running, exiting) that touch [since, until), equal ones summed.
 
@@ -45,6 +47,7 @@ def load_core_spans(engine: Engine, cluster_id: int, since: int, until: int, by:
     return read_frame(engine, query, {"holder": "str", "since": "int64", "until": "int64", "cores": "int64"})
 
 
+@counts_all
 def load_waits(engine: Engine, cluster_id: int, since: int, until: int) -> pd.DataFrame:
     """Jobs that started in [since, until): queue str, wait_seconds int64.
 
@@ -106,6 +109,7 @@ def load_capacity_hours(engine: Engine, cluster_id: int, since: int, until: int)
     return with_words(frame, NODE_STATES)
 
 
+@counts_all
 def load_holder_hours(engine: Engine, since: int, by: str = "user") -> pd.DataFrame:
     """Who used how much since `since`, over all clusters: holder str, cluster str, core_hours float64.
 

@@ -14,6 +14,7 @@ from collector import schema
 from collector.rows import join_id
 from webstat.data.queries.engine import read_frame
 from webstat.data.queries.now import NO_GROUP
+from webstat.data.queries.veil import counts_all
 
 
 def _is(table: Table, by: str, name: str) -> ColumnElement[bool]:
@@ -26,6 +27,7 @@ def _everywhere(table: Table) -> ColumnElement[bool]:
     return table.c.cluster_id.in_(select(schema.cluster.c.id))
 
 
+@counts_all
 def load_use_days(engine: Engine, by: str, name: str, since: int) -> pd.DataFrame:
     """What was used on the UTC days from `since` on, by whom and where, oldest first.
 
@@ -61,6 +63,7 @@ def load_known_days(engine: Engine, since: int) -> pd.DataFrame:
     return read_frame(engine, query, {"day": "int64"})
 
 
+@counts_all
 def load_starts(engine: Engine, by: str, name: str, since: int) -> pd.DataFrame:
     """Jobs that started since `since`: cluster str, queue str, user str, wait_seconds int64.
 
@@ -131,6 +134,7 @@ def load_ended(engine: Engine, by: str, name: str, since: int, limit: int) -> pd
     return frame
 
 
+@counts_all
 def load_last_day(engine: Engine, by: str, name: str) -> int | None:
     """The last UTC day of which there is any use of that user or group, its first second; None where there is none.
 

@@ -11,10 +11,21 @@ from collector.rows import join_id
 from collector.schema import JOB_STATES
 from webstat.data.queries.engine import read_frame, with_words
 from webstat.data.queries.now import NO_GROUP
+from webstat.data.queries.veil import counts_all
 
 _WAITING = [
     JOB_STATES.index(state) for state in (JobState.QUEUED, JobState.HELD, JobState.WAITING, JobState.TRANSITING)
 ]
+
+
+@counts_all
+def load_waiting_counted(engine: Engine, cluster_id: int) -> pd.DataFrame:
+    """The same of all jobs, whoever looks: to be counted, and not listed.
+
+    id, user, group, queue, state str, cores, nodes, gpus, submitted_at int64, eligible_at, estimated_start_at float64,
+    comment, hold, depends_on object, as load_waiting() has them.
+    """
+    return load_waiting(engine, cluster_id)
 
 
 def load_waiting(engine: Engine, cluster_id: int) -> pd.DataFrame:
