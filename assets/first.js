@@ -25,8 +25,12 @@
     apply();
   }
 
+  /* Who looks, as the server knows them: the name of who signed in, or null. */
+  const known = JSON.parse(document.querySelector('meta[name="webstat-viewer"]')?.content || "{}");
+
   /* What this browser remembers, by name; storage may be forbidden, then the page forgets. */
   function stored(name) {
+    if (name === "me" && known.name) return known.name; // who signed in cannot be somebody else
     try {
       return localStorage.getItem("webstat-" + name);
     } catch {
@@ -43,7 +47,7 @@
   }
 
   apply();
-  window.webstat = { choice, theme, apply, next, dark, stored, store, worker: where.worker, grid: where.grid, shown: null };
+  window.webstat = { known, choice, theme, apply, next, dark, stored, store, worker: where.worker, grid: where.grid, shown: null };
 
   // Dash loads Plotly when the first graph is drawn, from this address; it would set the full bundle's,
   // three times as large.

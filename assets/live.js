@@ -39,8 +39,18 @@
     viewers = message.viewers || viewers;
     if (message.now) ws.skew = message.now - Date.now() / 1000;
     Object.assign(news, message.news);
+    if (message.open === false && ws.known.mode === "oidc") leaveIfSignedOut();
     judge();
     pass();
+  }
+
+  /* A session that has ended closes the stream too: the page then goes where one signs in. */
+  async function leaveIfSignedOut() {
+    try {
+      if ((await fetch("/data/find?q=", { cache: "no-store" })).status === 401) location.reload();
+    } catch {
+      /* not reachable: said elsewhere */
+    }
   }
 
   async function judge() {

@@ -22,7 +22,10 @@
     const mine = make("div", "d-flex align-items-center gap-2", [own, forget]);
     const keys = make("button", "btn btn-link p-0 ws-keys-list", "All keys", { type: "button" });
     const end = make("div", "ws-me-keys", [keys, " ", make("kbd", "", "?")]);
-    const details = make("details", "ws-menu", [summary, make("div", "dropdown-menu show p-3", [form, said, kept, mine, end])], { id: "me-menu" });
+    const who = ws.known.name ? [signedIn()] : [form, said, kept];
+    const parts = [...who, mine, ...door(), end];
+    const details = make("details", "ws-menu", [summary, make("div", "dropdown-menu show p-3", parts)], { id: "me-menu" });
+    forget.classList.toggle("d-none", Boolean(ws.known.name));
     place.append(details);
 
     form.addEventListener("submit", (event) => {
@@ -53,6 +56,19 @@
     return { details, field, name, summary, own, mine };
   }
 
+  function signedIn() {
+    const role = ws.known.role === "admin" ? "an admin" : "a " + ws.known.role;
+    return make("p", "mb-2", ["Signed in as ", make("b", "", ws.known.name), ", " + role + " of this site."]);
+  }
+
+  /* In or out, where people sign in here. */
+  function door() {
+    if (ws.known.mode !== "oidc") return [];
+    if (!ws.known.name) return [make("a", "btn btn-outline-secondary mt-2", "Sign in", { href: "/signin?next=" + encodeURIComponent(location.pathname + location.search) })];
+    const out = make("button", "btn btn-outline-secondary mt-2", "Sign out", { type: "submit" });
+    return [make("form", "", [out], { method: "post", action: "/signout" })];
+  }
+
   function draw() {
     const me = ws.stored("me") || "";
     menu.name.textContent = me || "Me";
@@ -79,6 +95,7 @@
     // After the click that asked for it, which closes the menus that are open.
     setTimeout(() => {
       menu.details.open = true;
+      if (ws.known.name) return;
       back = from === document.body ? null : from;
       menu.field.value = ws.stored("me") || "";
       menu.field.focus();

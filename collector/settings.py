@@ -6,10 +6,11 @@ Messages of SettingsError say which line to change and to what.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -79,6 +80,20 @@ class WebSettings(_Table):
     title: str = "webstat"
     timezone: str | None = None
     """IANA name of the zone of every time on the page; each viewer's own where it is left out."""
+    proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    secret_file: Path | None = None
+    """Random bytes that all web processes know and nobody else. Made where it is missing."""
+
+    @field_validator("proxies")
+    @classmethod
+    def _proxies_read(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for one in given:
+            try:
+                ipaddress.ip_network(one)
+            except ValueError:
+                raise ValueError(f"{one!r} is no address or network; write e.g. 127.0.0.1 or 10.0.0.0/24") from None
+        return given
 
     @field_validator("timezone")
     @classmethod
@@ -89,6 +104,81 @@ class WebSettings(_Table):
             except (KeyError, ValueError, OSError):
                 raise ValueError(f"{name!r} is no time zone; write an IANA name such as Europe/Berlin") from None
         return name
+
+
+Sees = Literal["full", "pseudonyms", "own", "totals"]
+"""How much of other people somebody sees: webstat/privacy.py."""
+Scope = Literal["read", "refresh"]
+SEES, SCOPES = get_args(Sees), get_args(Scope)
+
+
+class OidcSettings(_Table):
+    """[access.oidc]: where people sign in."""
+
+    issuer: Annotated[str, Field(pattern=r"^https?://\S+$")]
+    client_id: str
+    client_secret_file: Path
+    scope: str = "openid profile"
+    user_claim: str = "preferred_username"
+    """What of a person is the user name on the clusters."""
+    groups_claim: str = "groups"
+
+
+class TokenSettings(_Table):
+    """[[access.token]]: a program that may ask, as `python -m webstat token` writes it."""
+
+    name: Name
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    scopes: tuple[Scope, ...] = ("read",)
+    sees: Sees = "full"
+
+
+class AccessSettings(_Table):
+    """[access]: who may look, and how much of other people each sees."""
+
+    mode: Literal["open", "proxy", "oidc"] = "open"
+    """Whoever reaches the page; whom a proxy of [web] proxies names; who signs in with OpenID Connect."""
+    user_header: str = "X-Forwarded-User"
+    groups_header: str = "X-Forwarded-Groups"
+    admins: tuple[str, ...] = ()
+    """User names, or group:NAME for everybody in a group."""
+    viewers: tuple[str, ...] = ()
+    """Who may look and no more; of those who signed in all others are members."""
+    public: Sees | Literal["none"] | None = None
+    """What is seen without signing in; where it is left out all where mode is open, else nothing."""
+    viewer: Sees = "totals"
+    member: Sees = "own"
+    admin: Sees = "full"
+    session_hours: Annotated[float, Field(gt=0, le=24 * 31)] = 12.0
+    refreshes_a_minute: Annotated[int, Field(ge=1)] = 12
+    """Of one person, or one address where nobody signs in."""
+    exports_a_minute: Annotated[int, Field(ge=1)] = 60
+    beyond_loopback: bool = False
+    """Whether an open page may be served to other hosts."""
+    oidc: OidcSettings | None = None
+    token: tuple[TokenSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _mode_has_its_settings(self) -> AccessSettings:
+        if self.mode == "oidc" and self.oidc is None:
+            raise ValueError(
+                'mode is "oidc", but there is no [access.oidc] with issuer, client_id and client_secret_file'
+            )
+        names = [one.name for one in self.token]
+        if len(set(names)) < len(names):
+            raise ValueError("two [[access.token]] tables have the same name; give each its own")
+        return self
+
+    @property
+    def public_sees(self) -> str:
+        """What is seen without signing in, in words of Sees or `none`."""
+        return self.public or ("full" if self.mode == "open" else "none")
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether sessions are signed, or pseudonyms are made."""
+        sees = (self.public_sees, self.viewer, self.member, self.admin, *(one.sees for one in self.token))
+        return self.mode == "oidc" or "pseudonyms" in sees
 
 
 Days = Annotated[int, Field(ge=0, le=36500)]
@@ -145,6 +235,7 @@ class Settings(_Table):
     store: StoreSettings = StoreSettings()
     collector: CollectorSettings = CollectorSettings()
     web: WebSettings = WebSettings()
+    access: AccessSettings = AccessSettings()
     retention: RetentionSettings = RetentionSettings()
     cluster: tuple[ClusterSettings, ...] = ()
 
@@ -154,6 +245,15 @@ class Settings(_Table):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"two [[cluster]] tables are named {', '.join(twice)}; give each its own name")
+        if self.access.mode == "proxy" and not self.web.proxies:
+            raise ValueError(
+                '[access] mode is "proxy", but [web] proxies names none; write e.g. proxies = ["127.0.0.1"]'
+            )
+        if self.access.needs_secret and self.web.secret_file is None:
+            raise ValueError(
+                "[access] needs [web] secret_file, to sign sessions and to make pseudonyms; write e.g. "
+                'secret_file = "keys/web.secret"'
+            )
         keyed = [c.name for c in self.cluster if c.server_key_file]
         if keyed and self.collector.secret_key_file is None:
             raise ValueError(
@@ -221,7 +321,9 @@ def _beside(settings: Settings, folder: Path) -> Settings:
     url = make_url(settings.store.url)
     if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
         url = url.set(database=str(folder / url.database))
-    secret = settings.collector.secret_key_file
+    secret, web_secret, oidc = settings.collector.secret_key_file, settings.web.secret_file, settings.access.oidc
+    if oidc is not None:
+        oidc = oidc.model_copy(update={"client_secret_file": folder / oidc.client_secret_file})
     clusters = tuple(
         c.model_copy(update={"server_key_file": folder / c.server_key_file if c.server_key_file else None})
         for c in settings.cluster
@@ -230,6 +332,8 @@ def _beside(settings: Settings, folder: Path) -> Settings:
         update={
             "store": StoreSettings(url=url.render_as_string(hide_password=False)),
             "collector": settings.collector.model_copy(update={"secret_key_file": folder / secret if secret else None}),
+            "web": settings.web.model_copy(update={"secret_file": folder / web_secret if web_secret else None}),
+            "access": settings.access.model_copy(update={"oidc": oidc}),
             "cluster": clusters,
         }
     )

@@ -1,4 +1,4 @@
-"""webstat's command line beside its page: report."""
+"""webstat's command line beside its page: report, token."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import click
 
 from agent import __version__
 from collector.errors import CollectorError
+from collector.settings import SCOPES, SEES
+from webstat.access.tokens import make_token, token_table
 from webstat.errors import StoreBroken, StoreEmpty, WebError
 from webstat.report.command import Wish, make_reports
 from webstat.report.period import KINDS
@@ -22,6 +24,25 @@ from webstat.serve import settings_of
 def main(context: click.Context, config: Path | None) -> None:
     """What webstat knows, without its page."""
     context.obj = config
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="What it may do; read, if none is given."
+)
+@click.option("--sees", type=click.Choice(SEES), default="full", show_default=True, help="How much of people it sees.")
+def token(name: str, scopes: tuple[str, ...], sees: str) -> None:
+    """Make a token for a program called NAME.
+
+    The token is shown once, on standard error; what webstat.toml needs of it, its hash, on standard output.
+    """
+    made = make_token()
+    try:
+        click.echo(token_table(name, made, scopes or ("read",), sees))
+    except ValueError:
+        raise click.BadParameter(f"{name!r}: use letters, digits, dot, dash or underscore") from None
+    click.echo(f"The token, shown this once: {made}\nUse: curl -H 'Authorization: Bearer {made}' …", err=True)
 
 
 @main.command()

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import re
+import time
 from collections.abc import AsyncIterator
 from functools import partial
+from html import escape
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,9 +25,17 @@ from fastapi.responses import JSONResponse, Response
 from flask import Flask
 from flask import Response as FlaskResponse
 from flask import request as flask_request
+from starlette.middleware.sessions import SessionMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from collector.settings import Settings
 from webstat import api, ids, router
+from webstat.access import signin
+from webstat.access import viewer as viewers
+from webstat.access.gate import SIGNED_OUT, Gate, Peer
+from webstat.access.limits import Limits
+from webstat.access.sources import Sources
+from webstat.access.viewer import Viewer
 from webstat.api.answers import trouble
 from webstat.components.text import icon
 from webstat.data.source import Source
@@ -34,6 +45,7 @@ from webstat.memory import keep_freed
 from webstat.pages import CLUSTER, find
 from webstat.parts import CHART
 from webstat.refresh import Refresher
+from webstat.secret import load_secret
 from webstat.static import ASSETS, Assets, Compressor
 
 log = logging.getLogger(__name__)
@@ -92,8 +104,9 @@ INDEX = """<!doctype html>
 def create_app(settings: Settings) -> FastAPI:
     """The web process: pages, announcements, refreshes, files. Opens nothing before it is started."""
     assets = Assets()
-    source = Source(settings)
-    artist = router.Artist(source)
+    sources = Sources(settings)
+    source = sources.full
+    artist = router.Artist(sources)
     hub = Hub(lambda: source.collectors().announce, source.clusters, artist.prepare)
     refresher = Refresher(lambda name: source.collectors().refresh.get(name, settings.collector.refresh))
 
@@ -106,11 +119,11 @@ def create_app(settings: Settings) -> FastAPI:
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listening
-        source.close()
+        sources.close()
 
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.hub = hub
-    app.state.source = source
+    app.state.sources = sources
 
     @app.websocket("/live")
     async def live(socket: WebSocket) -> None:
@@ -119,7 +132,7 @@ def create_app(settings: Settings) -> FastAPI:
             return
         await socket.accept()
         with hub.viewer() as viewer:
-            await _until_gone(socket, viewer)
+            await _until_gone(socket, viewer, viewers.current.get().until)
 
     @app.post("/refresh/{cluster}")
     async def refresh(cluster: str, request: Request) -> Response:
@@ -142,22 +155,51 @@ def create_app(settings: Settings) -> FastAPI:
     async def asset(name: str, request: Request) -> Response:
         return assets.answer(name, request)
 
+    if settings.access.mode == "oidc":
+        app.include_router(signin.router(settings, assets))
     app.include_router(api.router(assets))
     app.add_exception_handler(WebError, trouble)
     app.mount("/", WSGIMiddleware(_dash(settings, assets, source, artist, hub).server, workers=THREADS))
+    _guard(app, settings)
     return app
+
+
+def _guard(app: FastAPI, settings: Settings) -> None:
+    """The layers that a request passes before any of the above; the last that is added is the first to be passed."""
+    app.add_middleware(Gate, settings=settings, limits=Limits())
+    if settings.access.mode == "oidc" and settings.web.secret_file is not None:
+        app.add_middleware(
+            SessionMiddleware,
+            secret_key=load_secret(settings.web.secret_file, "sessions").hex(),
+            session_cookie="webstat_session",
+            max_age=int(settings.access.session_hours * 3600),
+        )
+    if settings.web.proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.web.proxies))
+    app.add_middleware(Peer)
 
 
 class _Site(Dash):
     """Dash, less what every page would load and none uses."""
+
+    mode = "open"
+    """Of [access]."""
 
     _UNUSED = re.compile(r'<script src="[^"]*/dash_table/[^"]*"></script>')
 
     def interpolate_index(self, **parts: Any) -> str:
         """Dash's own page without the deprecated DataTable's script, and with a first line of ours."""
         parts["scripts"] = self._UNUSED.sub("", parts["scripts"])
+        known = json.dumps(_known(viewers.current.get(), self.mode))
+        parts["metas"] += f'<meta name="webstat-viewer" content="{escape(known)}">'
         parts["app_entry"] = '<div id="react-entry-point"><div class="ws-first">Reading the clusters …</div></div>'
         return super().interpolate_index(**parts)
+
+
+def _known(viewer: Viewer, mode: str) -> dict[str, Any]:
+    """What the browser is told of who looks."""
+    name = viewer.name if viewer.signed_in else None
+    return {"mode": mode, "name": name, "role": str(viewer.role), "mayRefresh": viewer.may_refresh}
 
 
 def _dash(settings: Settings, assets: Assets, source: Source, artist: router.Artist, hub: Hub) -> Dash:
@@ -186,6 +228,7 @@ def _dash(settings: Settings, assets: Assets, source: Source, artist: router.Art
             own="\n".join(f'<script src="{assets.url(name)}"></script>' for name in OWN_SCRIPTS),
         ),
     )
+    app.mode = settings.access.mode
     app.layout = partial(_frame, settings.collector.refresh_min_seconds)
     router.register(app, artist, hub)
     _register_browser_side(app)
@@ -227,7 +270,7 @@ def _frame(refresh_seconds: int) -> html.Div:
                 className="ws-nav d-flex align-items-center gap-3",
                 **{"aria-label": "Main"},
             ),
-            html.Aside(id=ids.DEMO, **{"aria-label": "Demonstration"}),
+            html.Aside(id=ids.DEMO, **{"aria-label": "Notices"}),
             html.Div(id=ids.PAST),
             html.Div(
                 [
@@ -284,11 +327,9 @@ def _register_headers(app: Dash, source: Source, server: Flask) -> None:
 
     @server.after_request
     def finish(response: FlaskResponse) -> FlaskResponse:
-        response.headers["X-Content-Type-Options"] = "nosniff"
         if response.mimetype == "text/html":
             response.headers["Content-Security-Policy"] = policy
             response.headers["Cache-Control"] = "no-cache"
-            response.headers["Referrer-Policy"] = "same-origin"
             # Dash answers every address with its page: say so where it is none of ours.
             if response.status_code == 200 and not _exists(flask_request.path, source):
                 response.status_code = 404
@@ -306,7 +347,9 @@ def _exists(path: str, source: Source) -> bool:
         return True
 
 
-async def _until_gone(socket: WebSocket, viewer: Any) -> None:
+async def _until_gone(socket: WebSocket, viewer: Any, until: float | None) -> None:
+    """Pass news on until the browser leaves, or its session ends."""
+
     async def send() -> None:
         async for message in viewer.messages():
             await socket.send_text(message)
@@ -314,8 +357,11 @@ async def _until_gone(socket: WebSocket, viewer: Any) -> None:
     sending = asyncio.create_task(send())
     try:
         # Nothing is expected from a browser; reading is how its leaving is noticed.
-        while True:
-            await socket.receive_text()
+        async with asyncio.timeout(None if until is None else max(0.0, until - time.time())):
+            while True:
+                await socket.receive_text()
+    except TimeoutError:
+        await socket.close(SIGNED_OUT)
     except (WebSocketDisconnect, KeyError):
         pass
     finally:

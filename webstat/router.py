@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
@@ -16,6 +16,9 @@ from zoneinfo import ZoneInfo
 from dash import Dash, Input, Output, State, no_update, set_props
 
 from webstat import addresses, ids
+from webstat.access import viewer as viewers
+from webstat.access.sources import Sources
+from webstat.access.viewer import Viewer
 from webstat.cache import Memory
 from webstat.components import nav, time_machine
 from webstat.data import jobs
@@ -116,15 +119,15 @@ def _could_not(matter: str, words: str, error: Exception | None = None) -> Drawi
     )
 
 
-_Look = tuple[str, str, str, str | None]
-"""An address, the theme, the zone and, on personal pages, the name of who looks."""
+_Look = tuple[str, str, str, str | None, Viewer]
+"""An address, the theme, the zone, on personal pages the name of who looks, and as whom the door knows them."""
 
 
 class Artist:
     """Draws the site for many viewers; those who look at the same share one drawing."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
         self._drawings = Memory(128)
         self._prepared_at = 0.0
         self._looks: dict[_Look, float] = {}
@@ -136,7 +139,7 @@ class Artist:
         Raises StoreBroken.
         """
         view = self._view(connected, address, viewer, now)
-        look = (view.address(), view.theme, str(view.zone), view.me)
+        look = (view.address(), view.theme, str(view.zone), view.me, _alike(viewers.current.get()))
         self._looks.pop(look, None)
         if view.at is None:  # no news changes the past
             self._looks[look] = now
@@ -147,22 +150,28 @@ class Artist:
         now = self._prepared_at = time.time()
         recent = [one for one in reversed(list(self._looks.items())) if now - one[1] < FORGOTTEN_SECONDS]
         self._looks = dict(reversed(recent[:MOST_PREPARED]))
-        for (address, theme, zone, me), _ in recent[:MOST_PREPARED]:
+        for (address, theme, zone, me, viewer), _ in recent[:MOST_PREPARED]:
+            mark = viewers.current.set(viewer)
             try:
                 view = self._view(connected, address, {"theme": theme, "zone": zone, "me": me or ""}, now)
                 self._drawing(view, {})
                 if view.path == addresses.jobs_page():
-                    jobs.table(self._source, view.clusters, now)  # the rows are asked for next
+                    jobs.table(view.source, view.clusters, now)  # the rows are asked for next
             except Exception:  # who asks for that page is told so
                 log.warning("a page could not be prepared address=%s", address, exc_info=True)
+            finally:
+                viewers.current.reset(mark)
             if time.time() - now > PREPARING_SECONDS:
                 break
 
     def _view(self, connected: bool, address: str, viewer: dict[str, str], now: float) -> View:
         path, _, search = address.partition("?")
         query = dict(parse_qsl(search, max_num_fields=64))
-        source, found = self._source, find(path)
-        me = (viewer.get("me") or None) if found and found[0].personal else None
+        who, found = viewers.current.get(), find(path)
+        source = self._sources.of(who)
+        # Where people sign in, a browser's word for who somebody is does not count.
+        me = (who.name if who.signed_in else viewer.get("me")) or None
+        me = me if found and found[0].personal else None
         seen = {"theme": _theme(viewer), "zone": _zone(source, viewer), "path": path, "query": query, "me": me}
         try:
             at = asked(query, now) if found is None or found[0].live else None
@@ -178,7 +187,8 @@ class Artist:
         found = find(view.path)
         seen = stamps(view.clusters, view.connected, view.now)
         own = {name: seen[name] for name in (COLLECTOR, *_rests_on(found, view)) if name in seen}
-        look = [view.path, view.theme, str(view.zone), view.me]
+        seen_as = None if view.source.veil is None else repr(view.source.veil)
+        look = [view.path, view.theme, str(view.zone), view.me, seen_as]
         page, shown = [*look, view.address()], drawn.get("clusters", {})
         if drawn.get("page") == page and shown == seen:
             return Drawing()
@@ -186,7 +196,7 @@ class Artist:
         assert drawing.drawn is not None
         moment = int((view.real_now - self._prepared_at) // SHARED_SECONDS)
         frame, drawing.drawn["frame"] = self._drawings.get(
-            (*seen.items(), *look[:3], view.at, moment), lambda: _framed(view, found)
+            (*seen.items(), *look[:3], seen_as, view.at, moment), lambda: _framed(view, found)
         )
         before = drawn.get("frame") or [None] * len(frame)
         drawing.frame = [
@@ -220,7 +230,7 @@ def _framed(view: View, found: Found | None) -> tuple[list[Any], list[str]]:
     frame = [
         nav.bar(view, entry),
         nav.freshness(view),
-        nav.demo(view),
+        nav.notices(view),
         nav.tabs(view, entry),
         nav.footer(view, live=found is None or found[0].live),
         time_machine.bar(view, found[1].get(CLUSTER) if found else None),
@@ -267,6 +277,11 @@ def _rests_on(found: Found | None, view: View) -> list[str]:
     if found is None or CLUSTER not in found[1]:
         return everything
     return [name for name in everything if name in (found[1][CLUSTER], *panel.rests_on(view))]
+
+
+def _alike(viewer: Viewer) -> Viewer:
+    """The same for all whose pages are the same."""
+    return replace(viewer, until=None)
 
 
 def _theme(viewer: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import socket
@@ -40,6 +41,23 @@ def server() -> FastAPI:
     return create_app(settings_of(None))
 
 
+def check_exposure(settings: Settings) -> None:
+    """Refuse to show an open page to other hosts, unless told so. Raises SettingsError."""
+    host, access = settings.web.host, settings.access
+    if access.mode != "open" or access.beyond_loopback or host == "localhost":
+        return
+    try:
+        here = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        here = False
+    if not here:
+        raise SettingsError(
+            f"[web] host = {host!r} can be reached from other hosts, and [access] mode is “open”: anybody there would see "
+            "every user's jobs. Set [access] mode to proxy or oidc; or host to 127.0.0.1 behind a proxy on this host; or "
+            "beyond_loopback = true, where that is meant"
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; 2 where the settings or the set-up are wrong."""
     parser = argparse.ArgumentParser(prog="app.py", description="webstat's page")
@@ -48,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
     try:
         settings = settings_of(options.config)
+        check_exposure(settings)
         app = create_app(settings)
     except (SettingsError, AssetsMissing) as error:
         print(error, file=sys.stderr)
@@ -61,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log_level="warning",
         ws="websockets-sansio",
         ws_max_size=1024,
+        proxy_headers=False,  # the application itself must know whether a proxy asks
         timeout_graceful_shutdown=2,
     )
     server = _Server(config, address)

@@ -9,11 +9,14 @@ import pytest
 
 from collector.errors import SettingsError
 from collector.settings import (
+    AccessSettings,
     ClusterSettings,
     CollectorSettings,
+    OidcSettings,
     RetentionSettings,
     Settings,
     StoreSettings,
+    TokenSettings,
     WebSettings,
     load_settings,
     settings_path,
@@ -34,14 +37,22 @@ def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
     assert shown.collector == CollectorSettings()
     assert shown.web == WebSettings()
     assert shown.retention == RetentionSettings()
+    assert shown.access == AccessSettings()
     assert shown.store.url == f"sqlite:///{tmp_path}/var/webstat.sqlite"
 
 
-@pytest.mark.parametrize("model", [StoreSettings, CollectorSettings, WebSettings, RetentionSettings, ClusterSettings])
+@pytest.mark.parametrize(
+    "model",
+    [
+        StoreSettings, CollectorSettings, WebSettings, RetentionSettings, ClusterSettings,
+        AccessSettings, OidcSettings, TokenSettings,
+    ],
+)  # fmt: skip
 def test_the_example_names_every_setting(model: type) -> None:
     text = EXAMPLE.read_text()
     for name in model.model_fields:  # type: ignore[attr-defined]
-        assert f"{name} = " in text, f"{name} is not in {EXAMPLE}"
+        table = f"[access.{name}]"
+        assert f"{name} = " in text or table in text, f"{name} is not in {EXAMPLE}"
 
 
 def test_paths_are_beside_the_file(tmp_path: Path) -> None:

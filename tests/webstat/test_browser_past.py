@@ -32,7 +32,7 @@ def site(small: Recorded) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def taken(site: Server) -> list[int]:
     """The moments of the polls of `series`, newest last."""
-    return site.app.state.source.ask(load_polls, 1, 0)["taken_at"].astype("int64").tolist()
+    return site.app.state.sources.full.ask(load_polls, 1, 0)["taken_at"].astype("int64").tolist()
 
 
 def at(look: Looker) -> int | None:

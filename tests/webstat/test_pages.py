@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ class Site:
 
     def __init__(self, settings: Settings | Source) -> None:
         self.source = settings if isinstance(settings, Source) else Source(settings)
-        self.artist = router.Artist(self.source)
+        self.artist = router.Artist(SimpleNamespace(of=lambda viewer: self.source))  # type: ignore[arg-type]
         self.drawn: dict[str, Any] = {}
         self.pieces: list[Any] = []
 

@@ -10,8 +10,8 @@ from webstat.data.source import Source
 
 
 async def source_of(request: Request) -> Source:
-    """The application's source."""
-    source: Source = request.app.state.source
+    """The store as whoever asks may see it."""
+    source: Source = request.app.state.sources.of(request.state.viewer)
     return source
 
 

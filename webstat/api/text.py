@@ -25,6 +25,7 @@ from webstat.data.queries.report import load_report, load_report_counted
 from webstat.data.source import Past, Source
 from webstat.health import Cluster, health
 from webstat.past import how_exact, look
+from webstat.privacy import SAYS
 
 TEXT = "text/plain; charset=utf-8"
 NARROWEST, WIDEST = 40, 1000
@@ -46,7 +47,7 @@ def router() -> APIRouter:
         if isinstance(width, str):
             return _refused(request, 400, width)
         table = render_table(twins.clusters_table(_counted(there, now), now), width)
-        lines = [*_moment(there, there.clusters(), _zone(source)), table]
+        lines = [*_seen(there), *_moment(there, there.clusters(), _zone(source)), table]
         return answer_once(request, ("\n".join(lines) + "\n").encode("utf-8", "replace"), TEXT)
 
     @routes.get("/clusters.json")
@@ -73,6 +74,7 @@ def router() -> APIRouter:
 
         texts = made.get(("text", there.veil, cluster.id, cluster.report, width, _at(there)), make)
         lines = [
+            *_seen(there),
             *_moment(there, [cluster], zone),
             *_head(there, cluster, names == twins.TABLES, zone, now),
         ]
@@ -129,7 +131,13 @@ def _moment(there: Source, clusters: Sequence[Cluster], zone: ZoneInfo) -> list[
 
 
 def _moment_json(there: Source) -> dict[str, Any]:
-    return {"at": there.moment} if isinstance(there, Past) else {}
+    sees = {} if there.veil is None else {"sees": there.veil.level}
+    return {"at": there.moment, **sees} if isinstance(there, Past) else sees
+
+
+def _seen(there: Source) -> list[str]:
+    """What of other people is not told; no line where all is."""
+    return [] if there.veil is None else [SAYS[there.veil.level].replace("’", "'")]
 
 
 def _asked(

@@ -9,6 +9,7 @@ from webstat.components.states import TONES, WORDS, headline, past_pill
 from webstat.components.text import Part, age, foreign, icon, link
 from webstat.format import duration, zone_words
 from webstat.health import Cluster
+from webstat.privacy import SAYS
 from webstat.view import View
 
 OVERVIEW, FREE, CLUSTERS, JOBS, HISTORY, HEALTH = "overview", "free", "clusters", "jobs", "history", "health"
@@ -98,14 +99,17 @@ def tabs(view: View, entry: str) -> list[Part]:
     ]
 
 
-def demo(view: View) -> list[Part]:
-    """The label that says that what is shown is invented; nothing where it is not."""
+def notices(view: View) -> list[Part]:
+    """What must be known of everything on the page: that it is invented, and what of others is not shown."""
+    said: list[Part] = []
     simulated = [cluster for cluster in view.clusters if cluster.demo]
-    if not simulated:
-        return []
-    some = "" if len(simulated) == len(view.clusters) else f" ({', '.join(c.title for c in simulated)})"
-    words = f"simulated clusters{some}. Their users, jobs and numbers are invented."
-    return [html.Div([html.B("DEMO:"), " ", words], className="ws-demo", role="note")]
+    if simulated:
+        some = "" if len(simulated) == len(view.clusters) else f" ({', '.join(c.title for c in simulated)})"
+        words = f"simulated clusters{some}. Their users, jobs and numbers are invented."
+        said.append(html.Div([html.B("DEMO:"), " ", words], className="ws-demo", role="note"))
+    if view.source.veil is not None:
+        said.append(html.Div([icon("eye-slash"), " ", SAYS[view.source.veil.level]], className="ws-veil", role="note"))
+    return said
 
 
 def footer(view: View, live: bool = True) -> list[Part]:
