@@ -40,7 +40,12 @@ class Server:
     def start(self) -> Server:
         self.app = create_app(self._settings)
         config = uvicorn.Config(
-            self.app, port=self.port, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=1
+            self.app,
+            port=self.port,
+            log_level="warning",
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=1,
+            proxy_headers=False,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
