@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import zmq.asyncio
 
+from agent.curve import Peer, is_local
 from agent.errors import WireError
 from agent.report import PROTOCOL
 from agent.wire import from_wire
-from collector.client import Peer, failure, fetch_answer, fetch_reply, peer_of
+from collector.client import failure, fetch_answer, fetch_reply, peers_of
 from collector.errors import PollFailed, SettingsError
 from collector.settings import ClusterSettings, Settings
 
@@ -36,7 +37,7 @@ async def check_cluster(
 ) -> AsyncIterator[Finding]:
     """Name, port, keys, protocol, clock, commands: in this order, ending at the first that fails."""
     try:
-        peer = peer_of(cluster, settings.collector)
+        peers = peers_of(cluster, settings.collector)
     except SettingsError as error:
         yield Finding("keys", False, str(error))
         return
@@ -46,18 +47,19 @@ async def check_cluster(
             return
     begun = time.time()
     try:
-        pong = await fetch_answer(context, peer, "ping", min(10.0, settings.collector.timeout_seconds))
+        pong = await fetch_answer(context, peers, "ping", min(10.0, settings.collector.timeout_seconds))
     except PollFailed as error:
         yield Finding("agent", False, str(error))
         return
     asked = (begun + time.time()) / 2
-    keyed = "encrypted and checked by keys" if peer.server_key else "open: neither encrypted nor checked"
-    yield Finding("keys", True if peer.server_key or _is_local(cluster.agent) else None, f"the connection is {keyed}")
+    keyed = cluster.server_key_file is not None
+    words = "encrypted and checked by keys" if keyed else "open: neither encrypted nor checked"
+    yield Finding("keys", True if keyed or is_local(cluster.agent) else None, f"the connection is {words}")
     yield Finding(
         "protocol", True, f"{PROTOCOL}; the agent is webstat {pong.get('agent_version', 'of unknown version')}"
     )
     yield _check_clock(pong.get("now"), asked)
-    async for finding in _check_report(context, peer, settings.collector.timeout_seconds):
+    async for finding in _check_report(context, peers, settings.collector.timeout_seconds):
         yield finding
 
 
@@ -87,10 +89,6 @@ async def _check_address(endpoint: str) -> AsyncIterator[Finding]:
     yield Finding("port", True, f"{port} accepts connections")
 
 
-def _is_local(endpoint: str) -> bool:
-    return endpoint.startswith("ipc:") or (urlsplit(endpoint).hostname or "") in ("localhost", "127.0.0.1", "::1")
-
-
 def _check_clock(theirs: object, ours: float) -> Finding:
     if not isinstance(theirs, (int, float)):
         return Finding("clock", None, "the agent does not tell its time")
@@ -101,9 +99,9 @@ def _check_clock(theirs: object, ours: float) -> Finding:
     return Finding("clock", True, words)
 
 
-async def _check_report(context: zmq.asyncio.Context, peer: Peer, timeout: float) -> AsyncIterator[Finding]:
+async def _check_report(context: zmq.asyncio.Context, peers: Sequence[Peer], timeout: float) -> AsyncIterator[Finding]:
     try:
-        report = from_wire(await fetch_reply(context, peer, "report", timeout))
+        report = from_wire(await fetch_reply(context, peers, "report", timeout))
     except WireError as error:
         yield Finding("commands", False, f"{failure(error)}; run the command by hand on the agent's host")
         return

@@ -22,12 +22,12 @@ from agent import notify
 from agent.errors import WireError
 from agent.wire import from_wire
 from collector.announce import Announcer
-from collector.client import Peer, failure, fetch_reply, peer_of
-from collector.errors import PollFailed
+from collector.client import failure, fetch_reply, peers_of
+from collector.errors import PollFailed, SettingsError
 from collector.leases import Shares
 from collector.retention import limits_of
 from collector.schedule import first_poll, next_poll, refresh_allowed_at
-from collector.settings import Settings
+from collector.settings import ClusterSettings, Settings
 from collector.store import PollTimes, Store, Stored
 
 log = logging.getLogger("collector")
@@ -54,7 +54,7 @@ class Watch:
 
     name: str
     id: int
-    peer: Peer
+    entry: ClusterSettings
     period: float
     failures: int = 0
     due_at: float = 0.0
@@ -79,11 +79,13 @@ class Service:
         self._context = zmq.asyncio.Context()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         ids = store.sync_clusters(settings)
+        for entry in settings.cluster:
+            peers_of(entry, settings.collector)  # what is wrong with a key is said at the start
         self.watches = [
             Watch(
                 entry.name,
                 ids[entry.name],
-                peer_of(entry, settings.collector),
+                entry,
                 float(entry.period_seconds or settings.collector.period_seconds),
             )
             for entry in settings.cluster
@@ -118,10 +120,13 @@ class Service:
         begun = time.time()
         collector = self._settings.collector
         try:
-            reply = await fetch_reply(self._context, watch.peer, "report", collector.timeout_seconds, collector.retries)
+            peers = peers_of(watch.entry, collector)  # read again: keys may be changed meanwhile
+            reply = await fetch_reply(self._context, peers, "report", collector.timeout_seconds, collector.retries)
             outcome: Stored | PollFailed = await self._in_thread(self._store_reply, watch, reply, begun)
         except PollFailed as error:
             outcome = error
+        except SettingsError as error:
+            outcome = PollFailed(str(error), "keys")
         if isinstance(outcome, PollFailed):
             watch.due_at = self._due(watch, begun, watch.failures + 1)
             times = PollTimes(begun, time.time() - begun, watch.due_at)
