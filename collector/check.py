@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from agent.report import PROTOCOL
 from agent.wire import from_wire
 from collector.client import failure, fetch_answer, fetch_reply, peers_of
 from collector.errors import PollFailed, SettingsError
+from collector.keys import allowed_keys, check_exposure, own_pair
 from collector.settings import ClusterSettings, Settings
 
 CLOCK_SKEW_SECONDS = 5.0
@@ -61,6 +62,39 @@ async def check_cluster(
     yield _check_clock(pong.get("now"), asked)
     async for finding in _check_report(context, peers, settings.collector.timeout_seconds):
         yield finding
+
+
+def check_sockets(settings: Settings) -> Iterator[Finding]:
+    """Who may hear the collector's announcements and ask it for a refresh, and whether the page may."""
+    collector, web = settings.collector, settings.web
+    try:
+        check_exposure(collector)
+        own_pair(collector.secret_key_file, "collector")
+        allowed = allowed_keys(collector).now() if collector.allow else None
+    except SettingsError as error:
+        yield Finding("keys", False, str(error))
+        return
+    if allowed is None:
+        local = is_local(collector.announce) and is_local(collector.refresh)
+        yield Finding("keys", True if local else None, "they are open: neither encrypted nor checked")
+    else:
+        yield Finding("keys", True, f"encrypted, and only for those whose keys are in allow: {len(allowed)}")
+    try:
+        page = own_pair(web.secret_key_file, "web")
+    except SettingsError as error:
+        elsewhere = web.secret_key_file is not None and not web.secret_key_file.exists()
+        yield Finding("page", None if elsewhere else False, f"{error}; where the page is on another host, look there")
+        return
+    if allowed is None and page is not None:
+        yield Finding("page", False, "it has a key and speaks to no collector without: give [collector] allow")
+    elif allowed is not None and page is None:
+        yield Finding("page", False, "it has no key and hears nothing: give [web] secret_key_file")
+    elif allowed is not None and page is not None and page.public not in allowed:
+        yield Finding(
+            "page", False, f"its key is not allowed: copy the .key beside {web.secret_key_file} to [collector] allow"
+        )
+    elif allowed is not None:
+        yield Finding("page", True, "its key is allowed")
 
 
 async def _check_address(endpoint: str) -> AsyncIterator[Finding]:

@@ -19,11 +19,13 @@ from typing import Any
 import zmq.asyncio
 
 from agent import notify
+from agent.curve import Door
 from agent.errors import WireError
 from agent.wire import from_wire
 from collector.announce import Announcer
 from collector.client import failure, fetch_reply, peers_of
 from collector.errors import PollFailed, SettingsError
+from collector.keys import open_door
 from collector.leases import Shares
 from collector.retention import limits_of
 from collector.schedule import first_poll, next_poll, refresh_allowed_at
@@ -92,6 +94,7 @@ class Service:
             if region in (entry.region, ALL_REGIONS)
         ]
         self._announcer: Announcer | None = None
+        self._door: Door | None = None
         shortest = min((watch.period for watch in self.watches), default=SHARE_EVERY_SECONDS)
         self._share_every = min(SHARE_EVERY_SECONDS, shortest / 2, settings.collector.lease_seconds / 3)
 
@@ -99,16 +102,23 @@ class Service:
         """End the sockets and the worker; the store stays its owner's."""
         if self._announcer is not None:
             self._announcer.close()
+        if self._door is not None:
+            self._door.close()
         self._thread.shutdown()
         self._context.destroy(linger=200)
 
     async def run(self) -> None:
         """Poll until cancelled."""
         collector = self._settings.collector
-        self._announcer = Announcer(self._context, collector.announce, collector.refresh)
+        self._door = open_door(self._context, collector)
+        self._announcer = Announcer(self._context, collector.announce, collector.refresh, self._door)
         announce, refresh = self._announcer.addresses
-        await self._in_thread(self._store.leases.register, announce, refresh, self._region)
-        log.info("collecting clusters=%d announce=%s refresh=%s", len(self.watches), announce, refresh)
+        public_key = self._door.public_key if self._door else None
+        await self._in_thread(self._store.leases.register, announce, refresh, self._region, public_key)
+        log.info(
+            "collecting clusters=%d announce=%s refresh=%s curve=%s",
+            len(self.watches), announce, refresh, self._door is not None,
+        )  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._announcer.serve(self.refresh))
             tasks.create_task(self._keep_sharing(tasks))
