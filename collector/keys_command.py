@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from agent.curve import is_local
 from agent.errors import KeysError
-from agent.keys import load_public, load_secret, make_keys, read_allowed
+from agent.keys import load_allowed, load_public, load_secret, make_keys, read_allowed
 from collector.settings import ClusterSettings, Settings
 
 SECRET = ".key_secret"
@@ -23,35 +23,45 @@ def make_site_keys(settings: Settings, base: Path, folder: Path, agents: bool) -
     `base` is the folder that webstat.toml's paths are relative to, `folder` where new keys go; without `agents` only
     those of collector and page.
     """
-    collector = settings.collector.secret_key_file or folder / f"collector{SECRET}"
-    web = settings.web.secret_key_file or folder / f"web{SECRET}"
-    allow = settings.collector.allow or (folder / "allowed",)
+    collector, web, allow = _places(settings, folder)
     keyed = [c for c in settings.cluster if c.server_key_file or not is_local(c.agent)] if agents else []
     for secret in (collector, web):
         yield _pair(secret)
     yield _allow(load_secret(web).public, web.with_suffix(".key"), allow)
     for cluster in keyed:
         yield _agent(cluster, folder)
-    wanted = {
-        "[collector]": [
-            f'secret_key_file = "{_beside(collector, base)}"' if not settings.collector.secret_key_file else "",
-            f'allow = ["{_beside(allow[0], base)}"]' if not settings.collector.allow else "",
-        ],
-        "[web]": [f'secret_key_file = "{_beside(web, base)}"' if not settings.web.secret_key_file else ""],
-        **{
-            f'[[cluster]]  # {c.name}': [f'server_key_file = "{_beside(_agent_file(c, folder), base)}"']
-            for c in keyed
-            if not c.server_key_file
-        },
-    }  # fmt: skip
-    lines = [line for table, keys in wanted.items() if any(keys) for line in (table, *filter(None, keys))]
+    lines = [line for table, keys in _missing(settings, base, folder, keyed) for line in (table, *keys)]
     if lines:
         yield "\nWrite into webstat.toml:\n"
         yield from (f"    {line}" for line in lines)
     for cluster in keyed:
-        secret = _agent_file(cluster, folder).with_suffix(SECRET)
+        secret = _agent_secret(_agent_place(cluster, folder))
         if secret.exists():
             yield from _move(cluster, secret, collector.with_suffix(".key"))
+
+
+def _places(settings: Settings, folder: Path) -> tuple[Path, Path, tuple[Path, ...]]:
+    """The secret files of collector and page, and where the keys lie that the collector allows."""
+    collector = settings.collector.secret_key_file or folder / f"collector{SECRET}"
+    web = settings.web.secret_key_file or folder / f"web{SECRET}"
+    return collector, web, settings.collector.allow or (folder / "allowed",)
+
+
+def _missing(
+    settings: Settings, base: Path, folder: Path, keyed: list[ClusterSettings]
+) -> Iterator[tuple[str, list[str]]]:
+    """Table of webstat.toml -> the lines that it lacks."""
+    collector, web, allow = _places(settings, folder)
+    lines = [f'secret_key_file = "{_beside(collector, base)}"'] if not settings.collector.secret_key_file else []
+    lines += [f'allow = ["{_beside(allow[0], base)}"]'] if not settings.collector.allow else []
+    if lines:
+        yield "[collector]", lines
+    if not settings.web.secret_key_file:
+        yield "[web]", [f'secret_key_file = "{_beside(web, base)}"']
+    for cluster in keyed:
+        if not cluster.server_key_file:
+            place = _beside(_agent_place(cluster, folder), base)
+            yield f"[[cluster]]  # {cluster.name}", [f'server_key_file = "{place}"']
 
 
 def _pair(secret: Path) -> str:
@@ -82,21 +92,22 @@ def _allow(key: bytes, public: Path, allow: tuple[Path, ...]) -> str:
     return f"allowed  {into}"
 
 
-def _agent_file(cluster: ClusterSettings, folder: Path) -> Path:
-    return cluster.server_key_file or folder / f"agent-{cluster.name}.key"
+def _agent_place(cluster: ClusterSettings, folder: Path) -> Path:
+    """The file or folder of an agent's public keys."""
+    return cluster.server_key_file or folder / "agents" / cluster.name
+
+
+def _agent_secret(place: Path) -> Path:
+    return place.with_suffix(SECRET) if place.suffix == ".key" else place / f"agent{SECRET}"
 
 
 def _agent(cluster: ClusterSettings, folder: Path) -> str:
-    public = _agent_file(cluster, folder)
-    if public.is_dir():
-        keys, wrong = read_allowed([public])
-        if wrong:
-            raise wrong[0]
-        return f"good     {public}: {len(keys)} keys of the agent of {cluster.name}"
-    if public.exists() and not public.with_suffix(SECRET).exists():
-        load_public(public)
-        return f"good     {public}, whose secret key is elsewhere"
-    return _pair(public.with_suffix(SECRET))
+    place = _agent_place(cluster, folder)
+    secret = _agent_secret(place)
+    if secret.exists() or not (place.is_file() or list(place.glob("*.key"))):
+        return _pair(secret)
+    load_allowed([place])
+    return f"good     {place}, whose secret key is elsewhere"
 
 
 def _move(cluster: ClusterSettings, secret: Path, collector: Path) -> Iterator[str]:

@@ -41,29 +41,29 @@ def test_one_command_makes_all_keys_and_says_what_goes_where(config: Path) -> No
     folder = config.parent / "keys"
     made = collector(config, "keys")
     assert made.returncode == 0, made.stderr
-    pairs = {name: load_secret(folder / f"{name}.key_secret") for name in ("collector", "web", "agent-far")}
+    pairs = {name: load_secret(folder / f"{name}.key_secret") for name in ("collector", "web", "agents/far/agent")}
     assert len({pair.public for pair in pairs.values()}) == 3
     assert load_public(folder / "allowed" / "web.key") == pairs["web"].public
     assert sorted(contents(folder)) == [
-        "agent-far.key", "agent-far.key_secret", "allowed/web.key", "collector.key", "collector.key_secret",
+        "agents/far/agent.key", "agents/far/agent.key_secret", "allowed/web.key", "collector.key", "collector.key_secret",
         "web.key", "web.key_secret",
     ]  # fmt: skip
     lines = made.stdout.splitlines()
     told = {line.strip() for line in lines[lines.index("Write into webstat.toml:") :]}
-    assert {'allow = ["keys/allowed"]', 'server_key_file = "keys/agent-far.key"', *WEB.splitlines()} <= told
+    assert {'allow = ["keys/allowed"]', 'server_key_file = "keys/agents/far"', *WEB.splitlines()} <= told
     assert "For the agent of far, on login.example.org:" in told
-    assert any(str(folder / "agent-far.key_secret") in line and "delete it here" in line for line in told)
+    assert any(str(folder / "agents/far/agent.key_secret") in line and "delete it here" in line for line in told)
 
 
 def test_what_exists_is_left_alone_and_checked(config: Path) -> None:
     folder = config.parent / "keys"
     make_all(config)
     before = contents(folder)
-    config.write_text(written() + CLUSTERS.replace("\n[[", '\nserver_key_file = "keys/agent-far.key"\n[['))
+    config.write_text(written() + CLUSTERS.replace("\n[[", '\nserver_key_file = "keys/agents/far"\n[['))
     again = collector(config, "keys")
     assert (again.returncode, contents(folder)) == (0, before)
     assert "Write into" not in again.stdout
-    (folder / "agent-far.key_secret").unlink()  # it is on the login node now
+    (folder / "agents/far/agent.key_secret").unlink()  # it is on the login node now
     moved = collector(config, "keys")
     assert "whose secret key is elsewhere" in moved.stdout
     assert "delete it here" not in moved.stdout
@@ -78,7 +78,7 @@ def test_what_exists_is_left_alone_and_checked(config: Path) -> None:
 
 def test_agents_may_be_left_out(config: Path) -> None:
     assert collector(config, "keys", "--no-agents", "--dir", str(config.parent / "here")).returncode == 0
-    assert not list((config.parent / "here").glob("agent-*"))
+    assert not list((config.parent / "here").glob("agents*"))
     assert (config.parent / "here" / "allowed" / "web.key").exists()
 
 
