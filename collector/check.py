@@ -50,7 +50,7 @@ async def check_cluster(
     try:
         pong = await fetch_answer(context, peers, "ping", min(10.0, settings.collector.timeout_seconds))
     except PollFailed as error:
-        yield Finding("agent", False, str(error))
+        yield Finding(error.code if error.code in ("protocol", "keys") else "agent", False, str(error))
         return
     asked = (begun + time.time()) / 2
     keyed = cluster.server_key_file is not None
