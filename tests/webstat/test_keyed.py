@@ -17,6 +17,7 @@ from collector import schema
 from collector.errors import SettingsError
 from tests.webstat.served import FakeCollector, Server, served, settings_for, wait_for
 from tests.webstat.stores import Builder, Shape
+from tests.webstat.test_live import listen, news
 from webstat.factory import create_app
 
 
@@ -76,14 +77,18 @@ def heard(server: Server) -> bool:
     return connected
 
 
-def test_it_hears_and_asks_with_the_key_that_the_store_tells(site: Site, builder: Builder) -> None:
+def test_it_hears_and_asks_with_the_key_that_the_store_tells(
+    site: Site, builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webstat.live.LOOK_SECONDS", 3600.0)  # so that news come from announcements alone
     collector = site.collector()
     with served(settings_for(builder.url, "one", secret_key_file=site.web)) as server:
         wait_for(lambda: heard(server), "the announcements to be heard")
-        number = builder.report("one")
-        with server.app.state.hub.viewer() as viewer:
+        with listen(server) as socket:
+            news(socket, "one")
+            number = builder.report("one")
             collector.say("one", number)
-            wait_for(lambda: viewer._unread.get("one", {}).get("report") == number, "the announcement", 4)
+            assert news(socket, "one")["report"] == number
         assert refresh(server)["ok"]
         assert collector.asked == ["one"]
 
