@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple
 
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
@@ -79,6 +79,7 @@ class Door:
     def __init__(self, context: zmq.Context[Any], own: KeyPair, allowed: Allowed) -> None:
         self._own = own
         self._allowed = allowed
+        self._came: Set[bytes] = set()
         self._said: Dict[bytes, float] = {}
         self._authenticator = ThreadAuthenticator(context, log=logging.getLogger("webstat.door"))
         self._authenticator.start()
@@ -107,12 +108,20 @@ class Door:
     def callback(self, domain: str, key: bytes) -> bool:
         """Whether the peer with this public key may come in; called by pyzmq, in its thread."""
         known = key in self.keys
-        if not known and time.monotonic() - self._said.get(key, -_SAY_AGAIN_SECONDS) >= _SAY_AGAIN_SECONDS:
+        if known:
+            self._came.add(key)
+        elif time.monotonic() - self._said.get(key, -_SAY_AGAIN_SECONDS) >= _SAY_AGAIN_SECONDS:
             if len(self._said) >= _MOST_SAID:
                 self._said.clear()
             self._said[key] = time.monotonic()
             _log.warning("peer not allowed: public key %s", key.decode("ascii", "replace"))
         return known
+
+    def has_gone(self) -> bool:
+        """Whether a key that has come in is allowed no more; each is told once."""
+        gone = self._came - self.keys
+        self._came -= gone
+        return bool(gone)
 
     def close(self) -> None:
         """End the thread."""

@@ -113,10 +113,13 @@ def read_allowed(paths: Iterable[Path]) -> Tuple[FrozenSet[bytes], List[KeysErro
 
 def key_files(path: Path) -> List[Path]:
     """The public key files that `path` names: itself, or those of a folder. Raises KeysError where others may add one."""
-    if not path.is_dir():
-        return [path]
-    _refuse_writers(path, path.stat().st_mode)
-    return sorted(path.glob("*.key"))
+    try:
+        if not path.is_dir():
+            return [path]
+        _refuse_writers(path, path.stat().st_mode)
+        return sorted(path.glob("*.key"))
+    except OSError as error:
+        raise KeysError(f"the folder of keys {path} cannot be read: {error.strerror or error}") from None
 
 
 def _load(path: Path) -> Dict[str, bytes]:

@@ -37,7 +37,7 @@ class Announcer:
         """With a `door` only those whom it lets in hear and ask; it stays its owner's."""
         self._context = context
         self._door = door
-        self._heard_by = door.keys if door else frozenset()
+        self._shut = False
         self._sending = asyncio.Lock()
         self._pub = context.socket(zmq.PUB)
         self._router = context.socket(zmq.ROUTER)
@@ -77,16 +77,16 @@ class Announcer:
         if health is not None:
             message["health"] = health
         async with self._sending:
-            if self._door is not None and not self._heard_by <= self._door.keys:
-                await self._open_anew(self._door)
+            if self._door is not None and (self._door.has_gone() or self._shut):
+                await self._open_anew()
             await self._pub.send(json.dumps(message).encode())
 
-    async def _open_anew(self, door: Door) -> None:
+    async def _open_anew(self) -> None:
         """Make the announcements' socket anew, since libzmq sends no peer away whose key was taken from the folder.
 
         The others come back by themselves and look into the store then, so what is said meanwhile is not missed.
         """
-        keys = door.keys
+        self._shut = True
         self._pub.close()
         self._pub = self._context.socket(zmq.PUB)
         self._guard(self._pub)
@@ -97,7 +97,7 @@ class Announcer:
             except zmq.ZMQError as error:  # the old socket is ended by another thread
                 said = str(error)
             else:
-                self._heard_by = keys
+                self._shut = False
                 log.info("keys were taken away: announcements begin anew for those that are left")
                 return
         log.error("announcements are heard by nobody until the next try endpoint=%s error=%s", self._announce_at, said)

@@ -81,8 +81,6 @@ class Service:
         self._context = zmq.asyncio.Context()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         ids = store.sync_clusters(settings)
-        for entry in settings.cluster:
-            peers_of(entry, settings.collector)  # what is wrong with a key is said at the start
         self.watches = [
             Watch(
                 entry.name,
@@ -93,6 +91,8 @@ class Service:
             for entry in settings.cluster
             if region in (entry.region, ALL_REGIONS)
         ]
+        for watch in self.watches:
+            peers_of(watch.entry, settings.collector)  # what is wrong with a key is said at the start
         self._announcer: Announcer | None = None
         self._door: Door | None = None
         shortest = min((watch.period for watch in self.watches), default=SHARE_EVERY_SECONDS)

@@ -146,7 +146,7 @@ def _failure(cluster: Cluster) -> tuple[str, str]:
 
 
 def _refusal(cluster: Cluster, then: tuple[str | When, ...]) -> tuple[str, tuple[str | When, ...]]:
-    said = f" “{shorten(cluster.error or '', 160)}”" if cluster.error else ""
+    said = f" “{shorten(cluster.error or '', 160)}”." if cluster.error else ""
     if cluster.error_code == "protocol":  # its words say which side is to be upgraded
         return "Its agent speaks another protocol.", (said or " Admin: upgrade agent and collector.", *then)
     if cluster.error_code == "keys":

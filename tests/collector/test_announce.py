@@ -192,6 +192,10 @@ def test_a_key_that_is_taken_away_hears_and_asks_no_more(site: Site, tmp_path: P
                     late = Peer(settings.collector.announce, site.own.public, site.stranger)
                     with clients(zmq.SUB, late) as (stranger,):
                         await stranger.hears(service)
+                        (site.allowed / "third.key").unlink()  # one that was not there at the start
+                        service.watches[0].wanted.set()
+                        await stranger.refused()
+                    await web.hears(service)
 
     asyncio.run(scene())
 
