@@ -99,7 +99,7 @@ def read_allowed(paths: Iterable[Path]) -> Tuple[FrozenSet[bytes], List[KeysErro
     wrong: List[KeysError] = []
     for path in paths:
         try:
-            files = key_files(path)
+            files = _key_files(path)
         except KeysError as error:
             wrong.append(error)
             continue
@@ -111,7 +111,7 @@ def read_allowed(paths: Iterable[Path]) -> Tuple[FrozenSet[bytes], List[KeysErro
     return frozenset(allowed), wrong
 
 
-def key_files(path: Path) -> List[Path]:
+def _key_files(path: Path) -> List[Path]:
     """The public key files that `path` names: itself, or those of a folder. Raises KeysError where others may add one."""
     try:
         if not path.is_dir():

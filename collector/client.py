@@ -16,7 +16,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from agent.curve import Peer
 from agent.errors import ErrorReply, KeysError, WireError
-from agent.keys import key_files, load_public, load_secret
+from agent.keys import load_secret, read_allowed
 from agent.wire import MAX_MESSAGE_BYTES, answer_from_wire, request_to_wire
 from collector.errors import NoAnswer, PollFailed, SettingsError
 from collector.settings import ClusterSettings, CollectorSettings
@@ -44,14 +44,16 @@ def peers_of(cluster: ClusterSettings, collector: CollectorSettings) -> tuple[Pe
     assert collector.secret_key_file is not None  # settings.py sees to it
     try:
         own = load_secret(collector.secret_key_file)
-        keys = [load_public(file) for file in key_files(cluster.server_key_file)]
+        keys, wrong = read_allowed([cluster.server_key_file])
+        if wrong and not keys:  # beside a good one, one that is just being copied does no harm
+            raise wrong[0]
     except KeysError as error:
         raise SettingsError(f"cluster {cluster.name}: {error}") from None
     if not keys:
         raise SettingsError(
             f"cluster {cluster.name}: no .key file in {cluster.server_key_file}; copy the agent's there"
         )
-    return tuple(Peer(cluster.agent, key, own) for key in keys)
+    return tuple(Peer(cluster.agent, key, own) for key in sorted(keys))
 
 
 async def fetch_reply(

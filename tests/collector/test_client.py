@@ -109,17 +109,21 @@ def test_an_agent_may_have_one_of_several_keys(tmp_path: Path) -> None:
         async with fake_agent(lambda ask: REPORT, keys=pair, allowed=load_public(own)) as agent:
             cluster = ClusterSettings(name="c", agent=agent.endpoint, server_key_file=tmp_path / "agent")
             peers = peers_of(cluster, settings)
-            assert [peer.server_key for peer in peers] == [pair.public for pair in pairs]
+            assert {peer.server_key for peer in peers} == {pair.public for pair in pairs}
             try:
                 return await fetch_reply(context, peers, "report", 5)
             finally:
                 context.destroy(linger=0)
 
+    (tmp_path / "agent" / "half.key").write_text('public-key = "half')  # as while it is being copied
     for pair in pairs:
         assert asyncio.run(scene(pair)) == REPORT
     with pytest.raises(PollFailed, match="server_key_file") as caught:
         asyncio.run(scene(new_keys()))
     assert caught.value.code == "refused"
+    with pytest.raises(SettingsError, match="damaged"):
+        broken = tmp_path / "agent" / "half.key"
+        peers_of(ClusterSettings(name="c", agent="tcp://127.0.0.1:1", server_key_file=broken), settings)
     (tmp_path / "empty").mkdir()
     with pytest.raises(SettingsError, match=r"no \.key file"):
         peers_of(ClusterSettings(name="c", agent="tcp://127.0.0.1:1", server_key_file=tmp_path / "empty"), settings)
