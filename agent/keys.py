@@ -1,4 +1,4 @@
-"""CURVE key files: made, loaded and checked, with their permissions. The collector uses them too.
+"""CURVE key files: made, loaded and checked, with their permissions. Collector and page use them too; sockets are curve.py's.
 
 A key pair is two files, NAME.key (public, to be copied to the peers) and NAME.key_secret (stays, mode
 0600). The text is that of zmq.auth certificates, so files made by other ZeroMQ tools can be used:
@@ -17,7 +17,7 @@ import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, FrozenSet, Iterable, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Set, Tuple
 
 import zmq
 
@@ -82,26 +82,58 @@ def load_public(path: Path) -> bytes:
 
 
 def load_allowed(paths: Iterable[Path]) -> FrozenSet[bytes]:
-    """The public keys in these files, and in all *.key files of these folders; raises KeysError if none."""
+    """The public keys in these files, and in all *.key files of these folders; raises KeysError if none, or one is bad."""
     paths = list(paths)
-    allowed: Set[bytes] = set()
-    for path in paths:
-        files = sorted(path.glob("*.key")) if path.is_dir() else [path]
-        allowed.update(load_public(file) for file in files)
+    allowed, wrong = read_allowed(paths)
+    if wrong:
+        raise wrong[0]
     if not allowed:
         named = ", ".join(map(str, paths)) or "no file"
-        raise KeysError(f"no public key of a collector in {named}; copy the collector's .key file there")
-    return frozenset(allowed)
+        raise KeysError(f"no public key in {named}; copy the .key file of each peer that may come in there")
+    return allowed
+
+
+def read_allowed(paths: Iterable[Path]) -> Tuple[FrozenSet[bytes], List[KeysError]]:
+    """The same keys, of the files that are good; and what is wrong with the others."""
+    allowed: Set[bytes] = set()
+    wrong: List[KeysError] = []
+    for path in paths:
+        try:
+            files = _key_files(path)
+        except KeysError as error:
+            wrong.append(error)
+            continue
+        for file in files:
+            try:
+                allowed.add(load_public(file))
+            except KeysError as error:
+                wrong.append(error)
+    return frozenset(allowed), wrong
+
+
+def _key_files(path: Path) -> List[Path]:
+    """The public key files that `path` names: itself, or those of a folder. Raises KeysError where others may add one."""
+    try:
+        if not path.is_dir():
+            return [path]
+        _refuse_writers(path, path.stat().st_mode)
+        return sorted(path.glob("*.key"))
+    except OSError as error:
+        raise KeysError(f"the folder of keys {path} cannot be read: {error.strerror or error}") from None
 
 
 def _load(path: Path) -> Dict[str, bytes]:
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_FILE).decode("utf-8", "replace")
+            _refuse_writers(path, os.fstat(file.fileno()).st_mode)
+        folder = path.parent.stat().st_mode
     except OSError as error:
         raise KeysError(
             f"the key file {path} cannot be read: {error.strerror or error}; make one with: python -m agent keys make"
         ) from None
+    if not folder & stat.S_ISVTX:  # where it is set, as of /tmp, others cannot put a file in this one's place
+        _refuse_writers(path.parent, folder)
     keys: Dict[str, bytes] = {}
     for line in text.splitlines():
         found = _LINE.match(line)
@@ -113,6 +145,14 @@ def _load(path: Path) -> Dict[str, bytes]:
     if "public-key" not in keys:
         raise KeysError(f"{path} is no CURVE key file: it has no line 'public-key = \"...\"'")
     return keys
+
+
+def _refuse_writers(path: Path, mode: int) -> None:
+    if mode & 0o022:
+        raise KeysError(
+            f"{path} has mode {stat.S_IMODE(mode):04o}, so others can write to it and put in a key of theirs; "
+            f"run: chmod go-w {path}"
+        )
 
 
 def _write_new(path: Path, text: str, mode: int) -> None:

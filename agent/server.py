@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import signal
 import time
-from typing import Any, Callable, Dict, FrozenSet, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 
 from agent import __version__, notify
 from agent.commands import Stopped
-from agent.errors import AgentError, MalformedMessage, SettingsError
-from agent.keys import load_allowed, load_secret
+from agent.curve import Allowed, Door, is_local
+from agent.errors import AgentError, KeysError, MalformedMessage, SettingsError
+from agent.keys import load_secret
 from agent.log import fields
 from agent.report import PROTOCOL, Report
 from agent.settings import AgentSettings
@@ -30,7 +29,6 @@ _log = logging.getLogger("webstat.agent")
 MAX_REQUEST_BYTES = 64 * 1024
 """libzmq drops a peer that sends more; requests that wire.py refuses are below and get a reply."""
 _LINGER_MS = 200
-_LOOPBACK = re.compile(r"tcp://(127(\.\d{1,3}){3}|localhost|\[::1\]):")
 
 
 class Remembered(AgentError):
@@ -178,27 +176,26 @@ class Agent:
 def serve(settings: AgentSettings, take: Callable[[], Report], facts: Callable[[], Dict[str, Any]], stop: Stop) -> None:
     """Bind and answer until `stop`; raises SettingsError or KeysError before the first request."""
     keys = load_secret(settings.secret_key_file) if settings.secret_key_file else None
-    allowed = load_allowed(settings.allow) if keys else frozenset()
+    allowed = Allowed(settings.allow) if keys else None
     check_exposure(settings.bind, with_keys=keys is not None, insecure=settings.insecure)
     context = zmq.Context()
-    door = _Door(context, allowed) if keys else None
+    door = Door(context, keys, allowed) if keys and allowed else None
     socket = context.socket(zmq.REP)
     try:
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.IPV6, 1 if "[" in settings.bind else 0)
-        if keys:
-            socket.curve_server = True
-            socket.curve_secretkey, socket.curve_publickey = keys.secret, keys.public
-            socket.zap_domain = b"webstat"
+        if door is not None:
+            door.guard(socket)
         try:
             socket.bind(settings.bind)
         except zmq.ZMQError as error:
             raise SettingsError(f"cannot bind {settings.bind}: {error.strerror}; choose another --bind") from None
         endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-        _log.info("serving", extra=fields(bind=endpoint, curve=keys is not None, collectors=len(allowed)))
+        collectors = len(door.keys) if door is not None else 0
+        _log.info("serving", extra=fields(bind=endpoint, curve=door is not None, collectors=collectors))
         notify.ready(f"serving {settings.cluster or 'a cluster'} at {endpoint}")
-        _loop(socket, Agent(take, facts, settings.min_age, settings.max_message), stop)
+        _loop(socket, Agent(take, facts, settings.min_age, settings.max_message), door, stop)
         notify.stopping()
         _log.info("ended")
     finally:
@@ -210,7 +207,7 @@ def serve(settings: AgentSettings, take: Callable[[], Report], facts: Callable[[
 
 def check_exposure(bind: str, with_keys: bool, insecure: bool) -> None:
     """Refuse a socket that others can reach without keys; raises SettingsError."""
-    if with_keys or insecure or bind.startswith("ipc://") or _LOOPBACK.match(bind):
+    if with_keys or insecure or is_local(bind):
         return
     raise SettingsError(
         f"--bind {bind} can be reached from other hosts, and there are no keys: give --secret-key-file and --allow "
@@ -218,7 +215,7 @@ def check_exposure(bind: str, with_keys: bool, insecure: bool) -> None:
     )
 
 
-def _loop(socket: zmq.Socket[bytes], agent: Agent, stop: Stop) -> None:
+def _loop(socket: zmq.Socket[bytes], agent: Agent, door: Optional[Door], stop: Stop) -> None:
     poller = zmq.Poller()
     poller.register(socket, zmq.POLLIN)
     poller.register(stop.fd, zmq.POLLIN)
@@ -229,35 +226,17 @@ def _loop(socket: zmq.Socket[bytes], agent: Agent, stop: Stop) -> None:
         if stop.requested:
             return
         try:
-            frames = socket.recv_multipart(zmq.NOBLOCK)
+            frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
         except zmq.Again:
             continue
+        if door is not None and not door.lets_in(frames[0]):
+            socket.send(error_to_wire(KeysError("the agent does not allow this collector's key any more")))
+            continue
         try:
-            reply = agent.answer(frames)
+            reply = agent.answer([frame.bytes for frame in frames])
         except Stopped:
             return
         socket.send(reply)
-
-
-class _Door:
-    """Answers libzmq's question who may come in (ZAP), in a thread: also while commands run."""
-
-    def __init__(self, context: zmq.Context[Any], allowed: FrozenSet[bytes]) -> None:
-        self._allowed = allowed
-        self._authenticator = ThreadAuthenticator(context, log=logging.getLogger("webstat.agent.door"))
-        self._authenticator.start()
-        self._authenticator.configure_curve_callback(domain="webstat", credentials_provider=self)
-
-    def callback(self, domain: str, key: bytes) -> bool:
-        """Whether the collector with this public key is allowed; called by pyzmq."""
-        known = key in self._allowed
-        if not known:
-            _log.warning("collector not allowed", extra=fields(public_key=key.decode("ascii", "replace")))
-        return known
-
-    def close(self) -> None:
-        """End the thread."""
-        self._authenticator.stop()
 
 
 def _internal(error: Exception) -> AgentError:

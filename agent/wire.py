@@ -14,6 +14,7 @@ import zlib
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple, Type, TypeVar, get_type_hints
 
+from agent import __version__
 from agent.errors import AgentError, ErrorReply, MalformedMessage, MessageTooLarge, ProtocolMismatch
 from agent.report import PROTOCOL, Array, Job, Node, Queue, Report, Reservation, Scheduler, Warning
 from agent.states import JobState, NodeState
@@ -47,7 +48,7 @@ def request_from_wire(data: bytes) -> Request:
     if len(data) > 4096:
         raise MessageTooLarge(f"a request has at most 4096 bytes, this one has {len(data)}")
     document = _load(data)
-    _check_protocol(document)
+    _check_protocol(document, "collector", "agent")
     ask = document.get("ask")
     if not isinstance(ask, str):
         raise MalformedMessage(f"field 'ask' of the request is {_kind(ask)}, expected a string")
@@ -62,7 +63,7 @@ def answer_to_wire(facts: Dict[str, Any]) -> bytes:
 def answer_from_wire(data: bytes) -> Dict[str, Any]:
     """The facts of such a reply; raises ErrorReply for an error reply, else as from_wire."""
     document = _load(data)
-    _check_protocol(document)
+    _check_protocol(document, "agent", "collector")
     _raise_error_reply(document)
     if document.get("kind") != "answer":
         raise MalformedMessage(f"field 'kind' of the reply is {document.get('kind')!r}, expected 'answer'")
@@ -71,9 +72,8 @@ def answer_from_wire(data: bytes) -> Dict[str, Any]:
 
 def error_to_wire(error: AgentError) -> bytes:
     """An error reply: stable code, words, and the facts of `error.detail()`."""
-    return _dump(
-        {"protocol": PROTOCOL, "kind": "error", "code": error.code, "message": str(error), "detail": error.detail()}
-    )
+    words = {"code": error.code, "message": str(error), "detail": error.detail()}
+    return _dump({"protocol": PROTOCOL, "kind": "error", "agent_version": __version__, **words})
 
 
 # Reports
@@ -110,7 +110,7 @@ def from_wire(data: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> Report:
     if len(data) > max_bytes:
         raise MessageTooLarge(f"the reply has {len(data)} bytes, the limit is {max_bytes}")
     document = _load(data)
-    _check_protocol(document)
+    _check_protocol(document, "agent", "collector")
     _raise_error_reply(document)
     if document.get("kind") != "report":
         raise MalformedMessage(f"field 'kind' of the reply is {document.get('kind')!r}, expected 'report'")
@@ -308,12 +308,19 @@ def _no_constant(word: str) -> Any:
     raise ValueError(f"{word} is not a number")
 
 
-def _check_protocol(document: Dict[str, Any]) -> None:
-    number = document.get("protocol")
-    if number != PROTOCOL:
+def _check_protocol(document: Dict[str, Any], peer: str, own: str) -> None:
+    """Only the same number is spoken; the words say which side is to be upgraded."""
+    number, version = document.get("protocol"), document.get("agent_version")
+    if type(number) is int and number == PROTOCOL:
+        return
+    who = f"the {peer} (webstat {version[:40]})" if isinstance(version, str) else f"the {peer}"
+    if type(number) is not int:
         raise ProtocolMismatch(
-            f"the peer speaks protocol {number!r}, this side {PROTOCOL}; install the same webstat version on both"
+            f"{who} names no protocol number but {repr(number)[:40]}, this {own} speaks {PROTOCOL}; "
+            "is it webstat's? Install the same version on both"
         )
+    older = peer if number < PROTOCOL else own
+    raise ProtocolMismatch(f"{who} speaks protocol {str(number)[:20]}, this {own} {PROTOCOL}: upgrade the {older}")
 
 
 def _raise_error_reply(document: Dict[str, Any]) -> None:

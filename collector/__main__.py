@@ -1,4 +1,4 @@
-"""The collector's command line: run, once, check, migrate, backup, restore, copy, import-accounting, rollup, prune."""
+"""The collector's command line: run, once, check, keys, migrate, backup, restore, copy, import-accounting, rollup, prune."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import zmq.asyncio
 from agent import __version__, notify
 from agent.errors import AgentError
 from collector import backup as copies
-from collector.check import check_cluster
+from collector.check import Finding, check_cluster, check_sockets
 from collector.copy import copy_store
 from collector.database import migrate as migrate_schema
 from collector.database import open_engine
 from collector.errors import CollectorError, PollFailed
 from collector.import_command import import_accounting
+from collector.keys_command import make_site_keys
 from collector.prune_command import prune_all, show_doomed
 from collector.rollup_command import rollup as roll_up
 from collector.service import ALL_REGIONS, Service
@@ -125,15 +126,39 @@ def check(path: Path) -> None:
 async def _check(settings: Settings) -> int:
     context = zmq.asyncio.Context()
     failed = 0
+
+    def say(finding: Finding) -> None:
+        nonlocal failed
+        failed += finding.ok is False
+        click.echo(f"  {MARKS[finding.ok]} {finding.what:9} {finding.words}")
+
     try:
         for cluster in settings.cluster:
             click.echo(f"{cluster.name} ({cluster.agent})")
             async for finding in check_cluster(context, cluster, settings):
-                failed += finding.ok is False
-                click.echo(f"  {MARKS[finding.ok]} {finding.what:9} {finding.words}")
+                say(finding)
+        click.echo(f"announcements and refreshes ({settings.collector.announce}, {settings.collector.refresh})")
+        for finding in check_sockets(settings):
+            say(finding)
     finally:
         context.destroy(linger=0)
     return failed
+
+
+@main.command()
+@click.option(
+    "--dir", "folder", metavar="DIR", type=click.Path(path_type=Path), help="Where; else keys/ beside webstat.toml."
+)
+@click.option("--no-agents", is_flag=True, help="Only those of collector and page.")
+@click.pass_obj
+def keys(path: Path, folder: Path | None, no_agents: bool) -> None:
+    """Make the CURVE keys of collector, page and agents that are missing, check the others, and say what goes where.
+
+    What exists is left alone.
+    """
+    base = path.resolve().parent
+    for line in make_site_keys(_settings(path, need_clusters=False), base, folder or base / "keys", not no_agents):
+        click.echo(line)
 
 
 @main.command()

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import zmq.asyncio
 
+from agent.curve import Peer, is_local
 from agent.errors import WireError
 from agent.report import PROTOCOL
 from agent.wire import from_wire
-from collector.client import Peer, failure, fetch_answer, fetch_reply, peer_of
+from collector.client import failure, fetch_answer, fetch_reply, peers_of
 from collector.errors import PollFailed, SettingsError
+from collector.keys import allowed_keys, check_exposure, own_pair
 from collector.settings import ClusterSettings, Settings
 
 CLOCK_SKEW_SECONDS = 5.0
@@ -36,7 +38,7 @@ async def check_cluster(
 ) -> AsyncIterator[Finding]:
     """Name, port, keys, protocol, clock, commands: in this order, ending at the first that fails."""
     try:
-        peer = peer_of(cluster, settings.collector)
+        peers = peers_of(cluster, settings.collector)
     except SettingsError as error:
         yield Finding("keys", False, str(error))
         return
@@ -46,19 +48,53 @@ async def check_cluster(
             return
     begun = time.time()
     try:
-        pong = await fetch_answer(context, peer, "ping", min(10.0, settings.collector.timeout_seconds))
+        pong = await fetch_answer(context, peers, "ping", min(10.0, settings.collector.timeout_seconds))
     except PollFailed as error:
-        yield Finding("agent", False, str(error))
+        yield Finding(error.code if error.code in ("protocol", "keys") else "agent", False, str(error))
         return
     asked = (begun + time.time()) / 2
-    keyed = "encrypted and checked by keys" if peer.server_key else "open: neither encrypted nor checked"
-    yield Finding("keys", True if peer.server_key or _is_local(cluster.agent) else None, f"the connection is {keyed}")
+    keyed = cluster.server_key_file is not None
+    words = "encrypted and checked by keys" if keyed else "open: neither encrypted nor checked"
+    yield Finding("keys", True if keyed or is_local(cluster.agent) else None, f"the connection is {words}")
     yield Finding(
         "protocol", True, f"{PROTOCOL}; the agent is webstat {pong.get('agent_version', 'of unknown version')}"
     )
     yield _check_clock(pong.get("now"), asked)
-    async for finding in _check_report(context, peer, settings.collector.timeout_seconds):
+    async for finding in _check_report(context, peers, settings.collector.timeout_seconds):
         yield finding
+
+
+def check_sockets(settings: Settings) -> Iterator[Finding]:
+    """Who may hear the collector's announcements and ask it for a refresh, and whether the page may."""
+    collector, web = settings.collector, settings.web
+    try:
+        check_exposure(collector)
+        own_pair(collector.secret_key_file, "collector")
+        allowed = allowed_keys(collector).now() if collector.allow else None
+    except SettingsError as error:
+        yield Finding("keys", False, str(error))
+        return
+    if allowed is None:
+        local = is_local(collector.announce) and is_local(collector.refresh)
+        yield Finding("keys", True if local else None, "they are open: neither encrypted nor checked")
+    else:
+        yield Finding("keys", True, f"encrypted, and only for those whose keys are in allow: {len(allowed)}")
+    try:
+        page = own_pair(web.secret_key_file, "web")
+    except SettingsError as error:
+        elsewhere = web.secret_key_file is not None and not web.secret_key_file.exists()
+        yield Finding("page", None if elsewhere else False, f"{error}; where the page is on another host, look there")
+        return
+    if allowed is None and page is not None:
+        yield Finding("page", False, "it has a key and speaks to no collector without: give [collector] allow")
+    elif allowed is not None and page is None:
+        yield Finding("page", False, "it has no key and hears nothing: give [web] secret_key_file")
+    elif allowed is not None and page is not None and page.public not in allowed:
+        yield Finding(
+            "page", False, f"its key is not allowed: copy the .key beside {web.secret_key_file} to [collector] allow"
+        )
+    elif allowed is not None:
+        yield Finding("page", True, "its key is allowed")
 
 
 async def _check_address(endpoint: str) -> AsyncIterator[Finding]:
@@ -87,10 +123,6 @@ async def _check_address(endpoint: str) -> AsyncIterator[Finding]:
     yield Finding("port", True, f"{port} accepts connections")
 
 
-def _is_local(endpoint: str) -> bool:
-    return endpoint.startswith("ipc:") or (urlsplit(endpoint).hostname or "") in ("localhost", "127.0.0.1", "::1")
-
-
 def _check_clock(theirs: object, ours: float) -> Finding:
     if not isinstance(theirs, (int, float)):
         return Finding("clock", None, "the agent does not tell its time")
@@ -101,9 +133,9 @@ def _check_clock(theirs: object, ours: float) -> Finding:
     return Finding("clock", True, words)
 
 
-async def _check_report(context: zmq.asyncio.Context, peer: Peer, timeout: float) -> AsyncIterator[Finding]:
+async def _check_report(context: zmq.asyncio.Context, peers: Sequence[Peer], timeout: float) -> AsyncIterator[Finding]:
     try:
-        report = from_wire(await fetch_reply(context, peer, "report", timeout))
+        report = from_wire(await fetch_reply(context, peers, "report", timeout))
     except WireError as error:
         yield Finding("commands", False, f"{failure(error)}; run the command by hand on the agent's host")
         return

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import zmq
 import zmq.asyncio
 from zmq.utils.monitor import recv_monitor_message
 
+from agent.curve import Peer
 from agent.errors import ErrorReply, KeysError, WireError
-from agent.keys import KeyPair, load_public, load_secret
+from agent.keys import load_secret, read_allowed
 from agent.wire import MAX_MESSAGE_BYTES, answer_from_wire, request_to_wire
 from collector.errors import NoAnswer, PollFailed, SettingsError
 from collector.settings import ClusterSettings, CollectorSettings
@@ -37,43 +37,46 @@ for _event in _REFUSED:
     _EVENTS |= _event
 
 
-@dataclass(frozen=True)
-class Peer:
-    """Where an agent listens, and the keys of both sides; no keys is an open connection."""
-
-    endpoint: str
-    server_key: bytes | None = None
-    own: KeyPair | None = None
-
-
-def peer_of(cluster: ClusterSettings, collector: CollectorSettings) -> Peer:
-    """The peer that webstat.toml names; raises SettingsError where a key file cannot be used."""
+def peers_of(cluster: ClusterSettings, collector: CollectorSettings) -> tuple[Peer, ...]:
+    """The agent that webstat.toml names, once for each key it may have; raises SettingsError where a file cannot be used."""
     if cluster.server_key_file is None:
-        return Peer(cluster.agent)
+        return (Peer(cluster.agent),)
     assert collector.secret_key_file is not None  # settings.py sees to it
     try:
-        return Peer(cluster.agent, load_public(cluster.server_key_file), load_secret(collector.secret_key_file))
+        own = load_secret(collector.secret_key_file)
+        keys, wrong = read_allowed([cluster.server_key_file])
+        if wrong and not keys:  # beside a good one, one that is just being copied does no harm
+            raise wrong[0]
     except KeysError as error:
         raise SettingsError(f"cluster {cluster.name}: {error}") from None
+    if not keys:
+        raise SettingsError(
+            f"cluster {cluster.name}: no .key file in {cluster.server_key_file}; copy the agent's there"
+        )
+    return tuple(Peer(cluster.agent, key, own) for key in sorted(keys))
 
 
-async def fetch_reply(context: zmq.asyncio.Context, peer: Peer, ask: str, timeout: float, retries: int = 0) -> bytes:
+async def fetch_reply(
+    context: zmq.asyncio.Context, peers: Sequence[Peer], ask: str, timeout: float, retries: int = 0
+) -> bytes:
     """The agent's reply frame to `ask`; raises PollFailed (code `silent` or `refused`).
 
-    `timeout` seconds for each of 1 + `retries` tries, connecting included. A refusal is not tried again.
+    `timeout` seconds for each of 1 + `retries` tries, connecting included. A refusal is not tried again, but with
+    the next of `peers`: the same agent by another of its keys.
     """
-    for left in range(retries, -1, -1):
+    *others, last = peers
+    for peer in others:
         try:
-            return await _try(context, peer, ask, timeout)
-        except NoAnswer:
-            if not left:
+            return await _retry(context, peer, ask, timeout, retries)
+        except PollFailed as error:
+            if error.code != "refused":
                 raise
-    raise AssertionError("unreachable")
+    return await _retry(context, last, ask, timeout, retries)
 
 
-async def fetch_answer(context: zmq.asyncio.Context, peer: Peer, ask: str, timeout: float) -> dict[str, Any]:
+async def fetch_answer(context: zmq.asyncio.Context, peers: Sequence[Peer], ask: str, timeout: float) -> dict[str, Any]:
     """The facts the agent answers to `ask` (such as `ping`); raises PollFailed."""
-    reply = await fetch_reply(context, peer, ask, timeout)
+    reply = await fetch_reply(context, peers, ask, timeout)
     try:
         return answer_from_wire(reply)
     except WireError as error:
@@ -90,6 +93,16 @@ def failure(error: WireError) -> PollFailed:
     if stderr and stderr not in words[0]:
         words.append(f"it said: {stderr[:500]}")
     return PollFailed("; ".join(words), error.reply_code)
+
+
+async def _retry(context: zmq.asyncio.Context, peer: Peer, ask: str, timeout: float, retries: int) -> bytes:
+    for left in range(retries, -1, -1):
+        try:
+            return await _try(context, peer, ask, timeout)
+        except NoAnswer:
+            if not left:
+                raise
+    raise AssertionError("unreachable")
 
 
 async def _try(context: zmq.asyncio.Context, peer: Peer, ask: str, timeout: float) -> bytes:
@@ -126,13 +139,10 @@ async def _socket(
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
     socket.setsockopt(zmq.IPV6, 1)
-    if peer.server_key is not None and peer.own is not None:
-        socket.curve_serverkey = peer.server_key
-        socket.curve_publickey, socket.curve_secretkey = peer.own.public, peer.own.secret
     monitor = socket.get_monitor_socket(_EVENTS)
     try:
         try:
-            socket.connect(peer.endpoint)
+            peer.connect(socket)
         except zmq.ZMQError as error:
             raise NoAnswer(f"{peer.endpoint} cannot be connected to: {error}") from None
         yield socket, monitor

@@ -69,10 +69,11 @@ class Leases:
         """Whether a cluster is this process's to write."""
         return not self._several or cluster_id in self._held
 
-    def register(self, announce: str, refresh: str, region: str | None) -> None:
-        """Enter this collector, where others and the page find it."""
+    def register(self, announce: str, refresh: str, region: str | None, public_key: str | None = None) -> None:
+        """Enter this collector, where others and the page find it, with the key by which the page knows it."""
         name = f"{socket.gethostname()}:{os.getpid()}"
-        self._row = {"name": name, "region": region, "announce": announce, "refresh": refresh}
+        addresses = {"announce": announce, "refresh": refresh, "public_key": public_key}
+        self._row = {"name": name, "region": region, **addresses}
         with self._engine.begin() as connection:
             self._forget_the_dead(connection)
             row = insert(collector).values(**self._row, started_at=time.time()).returning(collector.c.id)

@@ -124,6 +124,7 @@ collector = Table(
     Column("region", String(64), comment="whose clusters it polls; NULL for those of none"),
     Column("announce", Text, nullable=False, comment="where it tells of new reports"),
     Column("refresh", Text, nullable=False, comment="where it takes wishes for one"),
+    Column("public_key", String(40), comment="its CURVE key at both; NULL where they are open"),
     Column("started_at", Float, nullable=False),
 )
 """The collectors that run, and those that were killed, until another one notices."""

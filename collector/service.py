@@ -19,15 +19,17 @@ from typing import Any
 import zmq.asyncio
 
 from agent import notify
+from agent.curve import Door
 from agent.errors import WireError
 from agent.wire import from_wire
 from collector.announce import Announcer
-from collector.client import Peer, failure, fetch_reply, peer_of
-from collector.errors import PollFailed
+from collector.client import failure, fetch_reply, peers_of
+from collector.errors import PollFailed, SettingsError
+from collector.keys import open_door
 from collector.leases import Shares
 from collector.retention import limits_of
 from collector.schedule import first_poll, next_poll, refresh_allowed_at
-from collector.settings import Settings
+from collector.settings import ClusterSettings, Settings
 from collector.store import PollTimes, Store, Stored
 
 log = logging.getLogger("collector")
@@ -54,7 +56,7 @@ class Watch:
 
     name: str
     id: int
-    peer: Peer
+    entry: ClusterSettings
     period: float
     failures: int = 0
     due_at: float = 0.0
@@ -83,13 +85,16 @@ class Service:
             Watch(
                 entry.name,
                 ids[entry.name],
-                peer_of(entry, settings.collector),
+                entry,
                 float(entry.period_seconds or settings.collector.period_seconds),
             )
             for entry in settings.cluster
             if region in (entry.region, ALL_REGIONS)
         ]
+        for watch in self.watches:
+            peers_of(watch.entry, settings.collector)  # what is wrong with a key is said at the start
         self._announcer: Announcer | None = None
+        self._door: Door | None = None
         shortest = min((watch.period for watch in self.watches), default=SHARE_EVERY_SECONDS)
         self._share_every = min(SHARE_EVERY_SECONDS, shortest / 2, settings.collector.lease_seconds / 3)
 
@@ -97,16 +102,23 @@ class Service:
         """End the sockets and the worker; the store stays its owner's."""
         if self._announcer is not None:
             self._announcer.close()
+        if self._door is not None:
+            self._door.close()
         self._thread.shutdown()
         self._context.destroy(linger=200)
 
     async def run(self) -> None:
         """Poll until cancelled."""
         collector = self._settings.collector
-        self._announcer = Announcer(self._context, collector.announce, collector.refresh)
+        self._door = open_door(self._context, collector)
+        self._announcer = Announcer(self._context, collector.announce, collector.refresh, self._door)
         announce, refresh = self._announcer.addresses
-        await self._in_thread(self._store.leases.register, announce, refresh, self._region)
-        log.info("collecting clusters=%d announce=%s refresh=%s", len(self.watches), announce, refresh)
+        public_key = self._door.public_key if self._door else None
+        await self._in_thread(self._store.leases.register, announce, refresh, self._region, public_key)
+        log.info(
+            "collecting clusters=%d announce=%s refresh=%s curve=%s",
+            len(self.watches), announce, refresh, self._door is not None,
+        )  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._announcer.serve(self.refresh))
             tasks.create_task(self._keep_sharing(tasks))
@@ -118,10 +130,13 @@ class Service:
         begun = time.time()
         collector = self._settings.collector
         try:
-            reply = await fetch_reply(self._context, watch.peer, "report", collector.timeout_seconds, collector.retries)
+            peers = peers_of(watch.entry, collector)  # read again: keys may be changed meanwhile
+            reply = await fetch_reply(self._context, peers, "report", collector.timeout_seconds, collector.retries)
             outcome: Stored | PollFailed = await self._in_thread(self._store_reply, watch, reply, begun)
         except PollFailed as error:
             outcome = error
+        except SettingsError as error:
+            outcome = PollFailed(str(error), "keys")
         if isinstance(outcome, PollFailed):
             watch.due_at = self._due(watch, begun, watch.failures + 1)
             times = PollTimes(begun, time.time() - begun, watch.due_at)

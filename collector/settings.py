@@ -69,7 +69,11 @@ class CollectorSettings(_Table):
     announce: Endpoint = "tcp://127.0.0.1:7622"
     refresh: Endpoint = "tcp://127.0.0.1:7623"
     secret_key_file: Path | None = None
-    """The collector's own CURVE key, made by `python -m agent keys`; needed where a cluster has server_key_file."""
+    """The collector's own CURVE key, made by `python -m collector keys`; needed with server_key_file, and with allow."""
+    allow: tuple[Path, ...] = ()
+    """Public keys of the web processes that may hear and ask, files or folders; with it these two sockets take keys only."""
+    insecure: bool = False
+    """Bind these two sockets beyond this host without keys: anybody may hear and ask."""
 
 
 class WebSettings(_Table):
@@ -84,6 +88,8 @@ class WebSettings(_Table):
     """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     secret_file: Path | None = None
     """Random bytes that all web processes know and nobody else. Made where it is missing."""
+    secret_key_file: Path | None = None
+    """The web process's own CURVE key; with it only collectors with keys are heard and asked."""
 
     @field_validator("proxies")
     @classmethod
@@ -216,7 +222,8 @@ class ClusterSettings(_Table):
     agent: Endpoint
     period_seconds: Annotated[int, Field(ge=5, le=86400)] | None = None
     server_key_file: Path | None = None
-    """The agent's public CURVE key; without it the connection is neither encrypted nor checked."""
+    """The agent's public CURVE key, or a folder of keys that it may have; without it the connection is neither
+    encrypted nor checked."""
     demo: bool = False
     region: Name | None = None
     """Which collectors poll it: those that run with the same --region."""
@@ -258,7 +265,11 @@ class Settings(_Table):
         if keyed and self.collector.secret_key_file is None:
             raise ValueError(
                 f"cluster {keyed[0]} has server_key_file, but [collector] has no secret_key_file; "
-                "make one with: python -m agent keys make keys --name collector"
+                "make one with: python -m collector keys"
+            )
+        if self.collector.allow and self.collector.secret_key_file is None:
+            raise ValueError(
+                "[collector] has allow, but no secret_key_file of its own; make one with: python -m collector keys"
             )
         return self
 
@@ -321,7 +332,7 @@ def _beside(settings: Settings, folder: Path) -> Settings:
     url = make_url(settings.store.url)
     if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
         url = url.set(database=str(folder / url.database))
-    secret, web_secret, oidc = settings.collector.secret_key_file, settings.web.secret_file, settings.access.oidc
+    collector, web, oidc = settings.collector, settings.web, settings.access.oidc
     if oidc is not None:
         oidc = oidc.model_copy(update={"client_secret_file": folder / oidc.client_secret_file})
     clusters = tuple(
@@ -331,8 +342,18 @@ def _beside(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(
         update={
             "store": StoreSettings(url=url.render_as_string(hide_password=False)),
-            "collector": settings.collector.model_copy(update={"secret_key_file": folder / secret if secret else None}),
-            "web": settings.web.model_copy(update={"secret_file": folder / web_secret if web_secret else None}),
+            "collector": collector.model_copy(
+                update={
+                    "secret_key_file": folder / collector.secret_key_file if collector.secret_key_file else None,
+                    "allow": tuple(folder / path for path in collector.allow),
+                }
+            ),
+            "web": web.model_copy(
+                update={
+                    "secret_file": folder / web.secret_file if web.secret_file else None,
+                    "secret_key_file": folder / web.secret_key_file if web.secret_key_file else None,
+                }
+            ),
             "access": settings.access.model_copy(update={"oidc": oidc}),
             "cluster": clusters,
         }

@@ -161,15 +161,15 @@ else
     python3 "$prefix/scripts/setup.py"
     install -d -m 0750 -o "$user" -g "$user" "$state"
     if [ ! -e "$config/webstat.toml" ]; then
-        sed "s#^url = .*#url = \"sqlite:///$state/webstat.sqlite\"#" "$source/webstat.example.toml" >"$config/webstat.toml"
+        sed -e "s#^url = .*#url = \"sqlite:///$state/webstat.sqlite\"#" \
+            -e "/^# secret_key_file = /s/^# //" -e "/^# allow = /s/^# //" \
+            "$source/webstat.example.toml" >"$config/webstat.toml"
         chmod 0640 "$config/webstat.toml"
         chgrp "$user" "$config/webstat.toml"
         say "wrote $config/webstat.toml: name your clusters in it"
         start=no
     fi
-    if [ ! -e "$config/keys/collector.key_secret" ]; then
-        (cd "$prefix" && as_user .venv/bin/python -m agent keys make "$config/keys" --name collector)
-    fi
+    (cd "$prefix" && as_user .venv/bin/python -m collector --config "$config/webstat.toml" keys --no-agents)
     unit webstat-collector.service "$units/webstat-collector.service"
     unit webstat-web.service "$units/webstat-web.service"
     begin webstat-collector webstat-web

@@ -28,6 +28,7 @@ from flask import request as flask_request
 from starlette.middleware.sessions import SessionMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from collector.keys import own_pair
 from collector.settings import Settings
 from webstat import api, ids, router
 from webstat.access import signin
@@ -102,13 +103,17 @@ INDEX = """<!doctype html>
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The web process: pages, announcements, refreshes, files. Opens nothing before it is started."""
+    """The web process: pages, announcements, refreshes, files. Opens nothing before it is started.
+
+    Raises SettingsError where its key cannot be used.
+    """
+    own = own_pair(settings.web.secret_key_file, "web")
     assets = Assets()
     sources = Sources(settings)
     source = sources.full
     artist = router.Artist(sources)
-    hub = Hub(lambda: source.collectors().announce, source.clusters, artist.prepare)
-    refresher = Refresher(lambda name: source.collectors().refresh.get(name, settings.collector.refresh))
+    hub = Hub(lambda: source.collectors(own).announce, source.clusters, artist.prepare)
+    refresher = Refresher(lambda name: source.collectors(own).refresh_of(name))
 
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:

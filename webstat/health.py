@@ -146,9 +146,11 @@ def _failure(cluster: Cluster) -> tuple[str, str]:
 
 
 def _refusal(cluster: Cluster, then: tuple[str | When, ...]) -> tuple[str, tuple[str | When, ...]]:
-    if cluster.error_code == "protocol":
-        advice = " Admin: bring agent and collector to the same version."
-        return "Its agent speaks another protocol.", (advice, *then)
+    said = f" “{shorten(cluster.error or '', 160)}”." if cluster.error else ""
+    if cluster.error_code == "protocol":  # its words say which side is to be upgraded
+        return "Its agent speaks another protocol.", (said or " Admin: upgrade agent and collector.", *then)
+    if cluster.error_code == "keys":
+        return "Its keys cannot be used.", (said or " Admin: “python -m collector check” tells why.", *then)
     return "Its agent refuses our key.", (" Admin: on the agent’s host, allow the collector’s public key.", *then)
 
 

@@ -19,6 +19,8 @@ import zmq
 import zmq.asyncio
 from zmq.utils.monitor import parse_monitor_message
 
+from agent.curve import Peer
+from agent.errors import KeysError
 from webstat.errors import WebError
 from webstat.health import Cluster, stamps
 
@@ -29,6 +31,9 @@ LOOK_SECONDS = 5.0
 PING_SECONDS = 5.0
 """Time between two signs of life to a browser; after 12 s without any it asks by itself."""
 LARGEST_ANNOUNCEMENT = 64 * 1024
+HEARD, LOST = zmq.EVENT_HANDSHAKE_SUCCEEDED, zmq.EVENT_DISCONNECTED
+REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+REFUSAL = "one side refuses the other's key: the collector must allow that of this page, and have the one that the store tells"
 MOST_TURNS = 3
 """Clusters report close together: how often pages are made ready again before viewers are told."""
 
@@ -41,18 +46,19 @@ class Hub:
 
     def __init__(
         self,
-        endpoints: Callable[[], Collection[str]],
+        peers: Callable[[], Collection[Peer]],
         clusters: Callable[[], tuple[Cluster, ...]],
         prepare: Callable[[bool], None],
     ) -> None:
-        """`endpoints` says where collectors announce, `clusters` looks into the store, both again and again.
+        """`peers` says where collectors announce, `clusters` looks into the store, both again and again.
 
         `prepare(connected)` makes ready what viewers will ask for after news.
         """
         self._prepare = prepare
-        self._endpoints = endpoints
-        self._tuned: set[str] = set()
+        self._peers = peers
+        self._tuned: set[Peer] = set()
         self._heard: set[str] = set()
+        self._trouble: dict[str, str] = {}
         self._clusters = clusters
         self._news: News = {}
         self._viewers: set[Viewer] = set()
@@ -74,7 +80,7 @@ class Hub:
             socket.linger = 0
             socket.maxmsgsize = LARGEST_ANNOUNCEMENT
             socket.subscribe(b"")
-            monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+            monitor = socket.get_monitor_socket(HEARD | LOST | REFUSED)
             tasks = [self._hear(socket), self._watch(monitor), self._look(socket)]
             try:
                 async with asyncio.TaskGroup() as group:
@@ -99,24 +105,34 @@ class Hub:
         while True:
             event = parse_monitor_message(await monitor.recv_multipart())
             endpoint = event["endpoint"].decode("utf-8", "replace")
-            there = event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
-            (self._heard.add if there else self._heard.discard)(endpoint)
-            log.info("collector connected=%s endpoint=%s", there, endpoint)
-            self._woken.set()
+            there = bool(event["event"] & HEARD)
+            if event["event"] & REFUSED:
+                self._complain(endpoint, REFUSAL)
+            if there != (endpoint in self._heard):
+                (self._heard.add if there else self._heard.discard)(endpoint)
+                self._trouble.pop(endpoint, None)
+                log.info("collector connected=%s endpoint=%s", there, endpoint)
+                self._woken.set()
 
     async def _tune(self, socket: zmq.asyncio.Socket) -> None:
         """Listen to the collectors that there are now."""
-        wanted = set(await asyncio.to_thread(self._endpoints))
-        for endpoint in wanted - self._tuned:
+        wanted = set(await asyncio.to_thread(self._peers))
+        for peer in self._tuned - wanted:  # first: one that comes back with another key has the same address
+            socket.disconnect(peer.endpoint)
+            self._heard.discard(peer.endpoint)
+        for peer in wanted - self._tuned:
             try:
-                socket.connect(endpoint)
-            except zmq.ZMQError as error:
-                log.warning("collector cannot be heard endpoint=%s error=%s", endpoint, error)
-                wanted.discard(endpoint)
-        for endpoint in self._tuned - wanted:
-            socket.disconnect(endpoint)
-            self._heard.discard(endpoint)
+                peer.connect(socket)
+            except (zmq.ZMQError, KeysError) as error:
+                self._complain(peer.endpoint, str(error))
+                wanted.discard(peer)
         self._tuned = wanted
+
+    def _complain(self, endpoint: str, words: str) -> None:
+        """Say in the log why a collector is not heard; once, since it is tried again and again."""
+        if self._trouble.get(endpoint) != words:
+            self._trouble[endpoint] = words
+            log.warning("collector cannot be heard endpoint=%s error=%s", endpoint, words)
 
     async def _look(self, socket: zmq.asyncio.Socket) -> None:
         while True:

@@ -15,7 +15,10 @@ from typing import Any
 import zmq
 import zmq.asyncio
 
+from agent.curve import Peer
+from agent.errors import KeysError
 from webstat.format import duration, shorten
+from webstat.live import REFUSAL, REFUSED
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,7 @@ ANSWER_SECONDS = 25.0
 """The collector itself keeps an asker waiting for up to 20 s."""
 TRIES = 2
 LARGEST_ANSWER = 64 * 1024
+NO_COLLECTOR = "The collector does not answer. Admin: start it with “python -m collector run”."
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,9 @@ class Answer:
 class Refresher:
     """Questions to the collectors' sockets, at most one per cluster at a time."""
 
-    def __init__(self, endpoint_of: Callable[[str], str], answer_seconds: float = ANSWER_SECONDS) -> None:
-        """`endpoint_of` says where the collector of a cluster takes them; it may look into the store."""
-        self._endpoint_of = endpoint_of
+    def __init__(self, peer_of: Callable[[str], Peer | None], answer_seconds: float = ANSWER_SECONDS) -> None:
+        """`peer_of` says where the collector of a cluster takes them, if there is one; it may look into the store."""
+        self._peer_of = peer_of
         self._answer_seconds = answer_seconds
         self._asking: dict[str, asyncio.Task[Answer]] = {}
 
@@ -59,9 +63,20 @@ class Refresher:
         return await asyncio.shield(task)
 
     async def _ask(self, cluster: str) -> Answer:
+        peer = await asyncio.to_thread(self._peer_of, cluster)
+        if peer is None:
+            return Answer(False, NO_COLLECTOR)
+        try:
+            return await self._ask_at(peer, cluster)
+        except KeysError as error:
+            log.warning("collector cannot be asked endpoint=%s error=%s", peer.endpoint, error)
+            return Answer(
+                False, "The collector and this page disagree about keys. Admin: see “python -m collector check”."
+            )
+
+    async def _ask_at(self, peer: Peer, cluster: str) -> Answer:
         question = json.dumps({"refresh": cluster}).encode()
         reached = False
-        endpoint = await asyncio.to_thread(self._endpoint_of, cluster)
         with zmq.asyncio.Context() as context:
             for _ in range(TRIES):
                 # Lazy Pirate: a REQ socket without its answer is of no further use.
@@ -69,18 +84,32 @@ class Refresher:
                     socket.linger = 0
                     socket.immediate = True
                     socket.maxmsgsize = LARGEST_ANSWER
-                    socket.connect(endpoint)
-                    if not await socket.poll(CONNECT_SECONDS * 1000, zmq.POLLOUT):
+                    if not await _reach(socket, peer):
                         break
                     reached = True
                     await socket.send(question)
                     if await socket.poll(self._answer_seconds * 1000, zmq.POLLIN):
                         return _read(cluster, await socket.recv())
-        log.warning("refresh without answer cluster=%s endpoint=%s reached=%s", cluster, endpoint, reached)
+        log.warning("refresh without answer cluster=%s endpoint=%s reached=%s", cluster, peer.endpoint, reached)
         if reached:
             waited = duration(TRIES * self._answer_seconds)
             return Answer(False, f"{cluster}: the collector took the question and gave no answer in {waited}.")
-        return Answer(False, "The collector does not answer. Admin: start it with “python -m collector run”.")
+        return Answer(False, NO_COLLECTOR)
+
+
+async def _reach(socket: zmq.asyncio.Socket, peer: Peer) -> bool:
+    """Whether the connection stands; raises KeysError where one side does not take the other's key."""
+    monitor = socket.get_monitor_socket(REFUSED)
+    try:
+        peer.connect(socket)
+        if await socket.poll(CONNECT_SECONDS * 1000, zmq.POLLOUT):
+            return True
+        if await monitor.poll(0):
+            raise KeysError(REFUSAL)
+        return False
+    finally:
+        socket.disable_monitor()
+        monitor.close(linger=0)
 
 
 def _read(cluster: str, raw: bytes) -> Answer:

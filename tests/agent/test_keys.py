@@ -10,7 +10,7 @@ import pytest
 import zmq.auth
 
 from agent.errors import KeysError
-from agent.keys import KeyPair, load_allowed, load_public, load_secret, make_keys
+from agent.keys import KeyPair, load_allowed, load_public, load_secret, make_keys, read_allowed
 
 
 @pytest.fixture
@@ -103,3 +103,36 @@ def test_allowed_are_files_and_folders(tmp_path):
 
 def test_a_secret_does_not_show_in_a_traceback():
     assert "hidden" not in repr(KeyPair(b"public", b"hidden"))
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757])
+def test_a_folder_that_others_can_write_to_is_refused(tmp_path, mode):
+    folder = tmp_path / "keys"
+    public, secret = make_keys(folder, "one")
+    folder.chmod(mode)
+    for load in (load_public, load_secret, lambda file: load_allowed([file]), lambda file: load_allowed([folder])):
+        with pytest.raises(KeysError, match=f"chmod go-w {folder}"):
+            load(secret)
+    folder.chmod(mode | stat.S_ISVTX)
+    assert load_allowed([public]), "as in /tmp, nobody can put another file in its place"
+    with pytest.raises(KeysError, match="others can write to it"):
+        load_allowed([folder])
+    folder.chmod(0o755)
+    assert load_allowed([folder])
+
+
+def test_a_file_that_others_can_write_to_is_refused(files):
+    files[0].chmod(0o664)
+    with pytest.raises(KeysError, match=f"chmod go-w {files[0]}"):
+        load_public(files[0])
+
+
+def test_what_is_wrong_does_not_hide_what_is_good(tmp_path):
+    one, _ = make_keys(tmp_path / "a", "one")
+    (tmp_path / "a" / "half.key").write_text('public-key = "half')
+    keys, wrong = read_allowed([tmp_path / "a", tmp_path / "none.key"])
+    assert keys == {load_public(one)}
+    assert sorted(str(error).split(": ")[0] for error in wrong)[0].endswith("half.key")
+    assert len(wrong) == 2
+    with pytest.raises(KeysError, match="damaged"):
+        load_allowed([tmp_path / "a"])

@@ -364,6 +364,31 @@ def test_only_allowed_collectors_with_curve(serving, tmp_path):
         assert from_wire(server.ask(keys=allowed, server_key=server_key)).cluster == "c"
 
 
+def test_allowed_keys_are_read_again_without_a_restart(serving, tmp_path):
+    _, agent_secret = make_keys(tmp_path / "agent", "agent")
+    old_public, old_secret = make_keys(tmp_path / "allowed", "old")
+    new_public, new_secret = make_keys(tmp_path / "new", "new")
+    server_key = load_public(tmp_path / "agent" / "agent.key")
+    old, new = load_secret(old_secret), load_secret(new_secret)
+    rounds = Rounds()
+    with serving(rounds, "--keys", str(agent_secret), "--allow", str(tmp_path / "allowed")) as server:
+        with server.client(keys=old, server_key=server_key) as open_since_before:
+            open_since_before.send(request_to_wire("report"))
+            assert from_wire(open_since_before.recv()).cluster == "c"
+            assert server.is_refused(keys=new, server_key=server_key)
+            (tmp_path / "allowed" / "new.key").write_bytes(new_public.read_bytes())
+            for keys in (new, old):
+                assert from_wire(server.ask(keys=keys, server_key=server_key)).cluster == "c"
+            old_public.unlink()
+            assert server.is_refused(keys=old, server_key=server_key)
+            open_since_before.send(request_to_wire("report"))
+            with pytest.raises(ErrorReply, match="does not allow this collector's key any more") as caught:
+                from_wire(open_since_before.recv())
+            assert caught.value.reply_code == "keys"
+        assert from_wire(server.ask(keys=new, server_key=server_key)).cluster == "c"
+    assert rounds.count == 1
+
+
 def test_collectors_come_in_while_commands_run(serving, tmp_path):
     _, agent_secret = make_keys(tmp_path / "agent", "agent")
     _, collector_secret = make_keys(tmp_path / "allowed", "collector")

@@ -178,11 +178,25 @@ def without_columns(record: type) -> dict[str, list[Any]]:
     return {one.name: [] for one in fields(record) if one.default is MISSING and one.default_factory is MISSING}
 
 
-@pytest.mark.parametrize("number", [0, PROTOCOL + 1, "1", None])
-def test_another_protocol_is_refused_with_what_to_do(number: object) -> None:
-    with pytest.raises(ProtocolMismatch, match="same webstat version"):
+@pytest.mark.parametrize(
+    ("number", "theirs", "ours"),
+    [
+        (PROTOCOL - 1, "upgrade the agent", "upgrade the collector"),
+        (PROTOCOL + 1, "upgrade the collector", "upgrade the agent"),
+        ("1", "same version on both", "same version on both"),
+        (None, "same version on both", "same version on both"),
+        (True, "same version on both", "same version on both"),
+        ("x" * 1000, "names no protocol number but 'xxx", "same version on both"),
+    ],
+)
+def test_another_protocol_is_refused_with_which_side_to_upgrade(number: object, theirs: str, ours: str) -> None:
+    with pytest.raises(ProtocolMismatch, match=theirs) as caught:
         from_wire(changed(protocol=number))
-    with pytest.raises(ProtocolMismatch):
+    assert f"webstat {SMALL.agent_version}" in str(caught.value)
+    assert len(str(caught.value)) < 200
+    with pytest.raises(ProtocolMismatch, match=theirs):
+        answer_from_wire(json.dumps({"protocol": number, "kind": "answer"}).encode())
+    with pytest.raises(ProtocolMismatch, match=ours):
         request_from_wire(json.dumps({"protocol": number, "ask": "report"}).encode())
 
 

@@ -60,6 +60,9 @@ def test_paths_are_beside_the_file(tmp_path: Path) -> None:
     settings = load(tmp_path, text)
     assert settings.collector.secret_key_file == tmp_path / "keys/c.key_secret"
     assert settings.cluster[0].server_key_file == tmp_path / "keys/a.key"
+    keyed = load(tmp_path, '[collector]\nsecret_key_file = "c"\nallow = ["a", "/b"]\n[web]\nsecret_key_file = "w"\n')
+    assert keyed.collector.allow == (tmp_path / "a", Path("/b"))
+    assert keyed.web.secret_key_file == tmp_path / "w"
 
 
 def test_other_databases_keep_their_address(tmp_path: Path) -> None:
@@ -82,7 +85,8 @@ def test_other_databases_keep_their_address(tmp_path: Path) -> None:
         (GOOD + '[[cluster]]\nname = "b/c"\nagent = "tcp://h:1"', r"no. 2 name: expected letters"),
         ('[[cluster]]\nname = "a"\nagent = "h:7621"', "such as tcp://login1.example.org:7621"),
         (GOOD + GOOD, "two .* tables are named a"),
-        (GOOD + 'server_key_file = "x"', "secret_key_file; make one with: python -m agent keys make"),
+        (GOOD + 'server_key_file = "x"', "secret_key_file; make one with: python -m collector keys"),
+        ('[collector]\nallow = ["keys"]', r"\[collector\] has allow, but no secret_key_file"),
     ],
 )
 def test_what_is_wrong_is_named_with_what_to_write(tmp_path: Path, text: str, words: str) -> None:

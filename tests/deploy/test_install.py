@@ -19,6 +19,7 @@ import pytest
 from scripts.run import free_port
 from tests.agent.samples import SAMPLES
 from tests.deploy.services import service
+from tests.webstat.served import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "deploy" / "install.sh"
@@ -112,9 +113,17 @@ def test_an_agent_from_nothing_to_nothing(site: Site) -> None:
     assert files(site.config) == before
 
 
+def is_heard(port: int) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
+        heard: bool = json.load(answer)["collector_heard"]
+        return heard
+
+
 def test_collector_and_page(site: Site) -> None:
     said = site.install("server")
     assert f"{site.config}/webstat.toml: name your clusters" in said
+    secrets = [site.config / "keys" / f"{name}.key_secret" for name in ("collector", "web")]
+    assert [(one.stat().st_mode & 0o777, one.owner()) for one in secrets] == [(0o600, site.user)] * 2
     config = site.config / "webstat.toml"
     port, announce, refresh = (free_port(0) for _ in range(3))
     text = config.read_text(encoding="utf-8")
@@ -138,6 +147,7 @@ def test_collector_and_page(site: Site) -> None:
                 one.wait_for("WATCHDOG=1", times=3)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
                 assert json.load(answer)["clusters"] == 1
+            wait_for(lambda: is_heard(port), "the page to hear the collector, with the keys that were made")
             web.stop()
             polling.stop()
         site.install("server")

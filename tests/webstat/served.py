@@ -7,11 +7,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 import zmq
 
+from agent.curve import Allowed, Door
+from agent.keys import KeyPair
 from collector.settings import ClusterSettings, CollectorSettings, Settings, StoreSettings, WebSettings
 from webstat.factory import create_app
 
@@ -75,14 +78,26 @@ def served(settings: Settings) -> Iterator[Server]:
 
 
 class FakeCollector:
-    """Announces what it is told to, and answers refreshes with `answer`; None keeps the asker waiting."""
+    """Announces what it is told to, and answers refreshes with `answer`; None keeps the asker waiting.
 
-    def __init__(self, answer: Callable[[str], dict[str, Any] | None] = lambda name: None) -> None:
+    With keys of its `own` it takes those alone that are in `allow`.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[str], dict[str, Any] | None] = lambda name: None,
+        own: KeyPair | None = None,
+        allow: tuple[Path, ...] = (),
+    ) -> None:
         self.asked: list[str] = []
         self._answer = answer
         self._context = zmq.Context()
         self._pub = self._context.socket(zmq.PUB)
         self._router = self._context.socket(zmq.ROUTER)
+        self._door = Door(self._context, own, Allowed(allow)) if own else None
+        if self._door is not None:
+            self._door.guard(self._pub)
+            self._door.guard(self._router)
         self.announce = f"tcp://127.0.0.1:{self._pub.bind_to_random_port('tcp://127.0.0.1')}"
         self.refresh = f"tcp://127.0.0.1:{self._router.bind_to_random_port('tcp://127.0.0.1')}"
         self._over = threading.Event()
@@ -108,6 +123,8 @@ class FakeCollector:
     def close(self) -> None:
         self._over.set()
         self._thread.join(5)
+        if self._door is not None:
+            self._door.close()
         self._context.destroy(linger=0)
 
 

@@ -88,7 +88,10 @@ def test_a_partial_report_names_what_is_current_and_what_failed() -> None:
 
 def test_who_refuses_tells_the_admin_what_to_do() -> None:
     assert "allow the collector’s public key" in words(health(replace(LIVE, failures=1, error_code="refused"), NOW))
-    assert "the same version" in words(health(replace(LIVE, failures=1, error_code="protocol"), NOW))
+    for code, matter in (("protocol", "speaks another protocol"), ("keys", "keys cannot be used")):
+        said = words(health(replace(LIVE, failures=1, error_code=code, error="upgrade the agent"), NOW))
+        assert matter in said and "“upgrade the agent”" in said
+        assert "Admin: " in words(health(replace(LIVE, failures=1, error_code=code), NOW))
 
 
 def test_every_known_error_has_words() -> None:

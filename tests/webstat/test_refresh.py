@@ -11,6 +11,7 @@ from urllib.error import HTTPError
 
 import pytest
 
+from agent.curve import Peer
 from tests.webstat.served import NOBODY, FakeCollector, served, settings_for
 from tests.webstat.stores import Builder, Shape
 from webstat.refresh import Answer, Refresher
@@ -32,7 +33,7 @@ def make() -> Iterator[Make]:
 
 
 def ask(endpoint: str, name: str = "one", seconds: float = 2.0) -> Answer:
-    return asyncio.run(Refresher(lambda _: endpoint, answer_seconds=seconds).ask(name))
+    return asyncio.run(Refresher(lambda _: Peer(endpoint), answer_seconds=seconds).ask(name))
 
 
 def test_a_new_report(make: Make) -> None:
@@ -87,7 +88,7 @@ def test_browsers_that_ask_at_once_share_one_question(make: Make) -> None:
     collector = make(lambda name: time.sleep(0.3) or {"ok": True, "message": "a new report is in", "report": 5})
 
     async def many() -> list[Answer]:
-        refresher = Refresher(lambda _: collector.refresh)
+        refresher = Refresher(lambda _: Peer(collector.refresh))
         return await asyncio.gather(*(refresher.ask(name) for name in ["one"] * 20 + ["two"]))
 
     answers = asyncio.run(many())

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import pandas as pd
 from sqlalchemy import Row
 
+from agent.curve import Peer
+from agent.keys import KeyPair
 from collector.settings import Settings
 from webstat import identity
 from webstat.cache import Memory
@@ -34,10 +36,16 @@ MOMENTS, KEPT_SECONDS = 6, 600
 
 @dataclass(frozen=True)
 class Collectors:
-    """Where collectors are heard: their addresses for announcements, and for wishes for a refresh by cluster."""
+    """Where collectors are heard: their sockets for announcements, and for wishes for a refresh by cluster."""
 
-    announce: frozenset[str]
-    refresh: Mapping[str, str]
+    announce: frozenset[Peer]
+    refresh: Mapping[str, Peer]
+    otherwise: Peer | None
+    """Whom to ask for a cluster that none of them polls."""
+
+    def refresh_of(self, cluster: str) -> Peer | None:
+        """Whom to ask for a new report of a cluster; None where there is nobody."""
+        return self.refresh.get(cluster, self.otherwise)
 
 
 class Source:
@@ -97,14 +105,21 @@ class Source:
             for c in self.settings.cluster
         )
 
-    def collectors(self) -> Collectors:
-        """Those that have entered themselves in the store; where none has, the one of webstat.toml."""
+    def collectors(self, own: KeyPair | None) -> Collectors:
+        """Those that have entered themselves in the store, spoken to with the `own` keys; where none has, the one of
+        webstat.toml, if it is open."""
         try:
             rows = self.ask(now.load_collectors)
         except (StoreEmpty, StoreBroken):
             rows = ()
-        announce = {row.announce for row in rows} or {self.settings.collector.announce}
-        return Collectors(frozenset(announce), {row.cluster: row.refresh for row in rows})
+        # One that was killed may stand there still, with the same address and another key: the newest counts.
+        announce = {row.announce: _peer(row.announce, row.public_key, own) for row in rows}
+        refresh = {row.cluster: _peer(row.refresh, row.public_key, own) for row in rows}
+        if own is not None:
+            return Collectors(frozenset(announce.values()), refresh, None)
+        named = self.settings.collector
+        heard = frozenset(announce.values()) or frozenset({Peer(named.announce)})
+        return Collectors(heard, refresh, Peer(named.refresh))
 
     def read(self, load: Callable[..., T], *arguments: object, stamp: object) -> T:
         """`load(engine, *arguments)` of queries/, remembered until `stamp` is another one.
@@ -199,6 +214,10 @@ class Past(Source):
     def clusters(self) -> tuple[Cluster, ...]:
         """Those that were known then, as they were; the others are missing. Raises StoreBroken."""
         return self.remember(("clusters",), lambda: tuple(one for one in super(Past, self).clusters() if one.report))
+
+
+def _peer(endpoint: str, public_key: str | None, own: KeyPair | None) -> Peer:
+    return Peer(endpoint, public_key.encode() if public_key else None, own)
 
 
 def _cluster(row: Row[Any], veil: Veil | None) -> Cluster:

@@ -25,10 +25,12 @@ def load_clusters(engine: Engine) -> Sequence[Row[Any]]:
 
 
 def load_collectors(engine: Engine) -> Sequence[Row[Any]]:
-    """The collectors that run: announce str, refresh str (addresses), cluster str (one that it polls, None for none)."""
+    """The collectors that run, the newest last: announce str, refresh str (addresses), public_key str (None: open),
+    cluster str (one that it polls, None for none)."""
     c, k = schema.collector.c, schema.cluster.c
     polled = schema.collector.outerjoin(schema.cluster, k.collector_id == c.id)
-    return read_rows(engine, select(c.announce, c.refresh, k.name.label("cluster")).select_from(polled))
+    columns = (c.announce, c.refresh, c.public_key, k.name.label("cluster"))
+    return read_rows(engine, select(*columns).select_from(polled).order_by(c.id))
 
 
 @counts_all
