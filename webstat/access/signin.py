@@ -12,6 +12,7 @@ from authlib.integrations.starlette_client import OAuth
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from httpx2 import HTTPError
+from joserfc.errors import JoseError
 
 from collector.errors import SettingsError
 from collector.settings import OidcSettings, Settings
@@ -21,6 +22,9 @@ from webstat.access.gate import address_of
 from webstat.static import Assets
 
 LONGEST_NAME = 64
+
+TROUBLE = (HTTPError, OAuthError, JoseError, ValueError, KeyError, RuntimeError)
+"""How a provider that is away, or says what it should not, shows."""
 
 PAGE = """<!doctype html>
 <html lang="en" data-bs-theme="light">
@@ -77,7 +81,7 @@ def router(settings: Settings, assets: Assets) -> APIRouter:
         try:
             back = str(request.url_for("sign_in_back"))
             answer: Response = await oauth.site.authorize_redirect(request, back)
-        except (HTTPError, OAuthError, ValueError, KeyError, RuntimeError) as error:
+        except TROUBLE as error:
             audit("sign-in failed", "unknown", address_of(request.scope), error=repr(error))
             return say(
                 "Signing in does not work", f"{asked.issuer} cannot be asked. Try again, or ask your admin.", 502
@@ -89,7 +93,7 @@ def router(settings: Settings, assets: Assets) -> APIRouter:
         address = address_of(request.scope)
         try:
             told = dict((await oauth.site.authorize_access_token(request))["userinfo"])
-        except (HTTPError, OAuthError, ValueError, KeyError, RuntimeError) as error:
+        except TROUBLE as error:
             audit("sign-in failed", "unknown", address, error=repr(error))
             return say("You are not signed in", "The sign-in was broken off or took too long. Try again.", 403)
         name, groups = told.get(asked.user_claim), told.get(asked.groups_claim, [])
