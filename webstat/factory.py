@@ -13,6 +13,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from functools import partial
 from html import escape
 from typing import Any
@@ -30,7 +31,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from collector.keys import own_pair
 from collector.settings import Settings
-from webstat import api, ids, router
+from webstat import api, ids, ready, router
 from webstat.access import signin
 from webstat.access import viewer as viewers
 from webstat.access.gate import SIGNED_OUT, Gate, Peer
@@ -118,7 +119,7 @@ def create_app(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         keep_freed()
-        listening = asyncio.create_task(hub.run())
+        listening = app.state.listening = asyncio.create_task(hub.run())
         listening.add_done_callback(_say_if_it_failed)
         yield
         listening.cancel()
@@ -129,6 +130,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.hub = hub
     app.state.sources = sources
+    app.state.listening = None
 
     @app.websocket("/live")
     async def live(socket: WebSocket) -> None:
@@ -155,6 +157,13 @@ def create_app(settings: Settings) -> FastAPI:
             return JSONResponse({"ok": False, "store": str(error)}, 503)
         known = sum(1 for cluster in clusters if cluster.report)
         return JSONResponse({"ok": True, "clusters": len(clusters), "seen": known, "collector_heard": hub.connected})
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        store = await asyncio.to_thread(ready.check_store, source)
+        checks = (store, ready.check_assets(assets), ready.check_hub(app.state.listening))
+        ok = all(check.ok for check in checks)
+        return JSONResponse({"ok": ok, "checks": [asdict(check) for check in checks]}, 200 if ok else 503)
 
     @app.get("/assets/{name:path}")
     async def asset(name: str, request: Request) -> Response:
