@@ -187,6 +187,14 @@ class AccessSettings(_Table):
         return self.mode == "oidc" or "pseudonyms" in sees
 
 
+class LogSettings(_Table):
+    """[log]: what collector and page write to standard error, one line an event."""
+
+    format: Literal["text", "json"] = "text"
+    """key=value pairs, or JSON."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
 Days = Annotated[int, Field(ge=0, le=36500)]
 
 
@@ -244,6 +252,7 @@ class Settings(_Table):
     web: WebSettings = WebSettings()
     access: AccessSettings = AccessSettings()
     retention: RetentionSettings = RetentionSettings()
+    log: LogSettings = LogSettings()
     cluster: tuple[ClusterSettings, ...] = ()
 
     @model_validator(mode="after")
@@ -277,6 +286,14 @@ class Settings(_Table):
 def settings_path(given: str | None) -> Path:
     """Which file to read: `--config`, else $WEBSTAT_CONFIG, else webstat.toml here."""
     return Path(given or os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
+
+
+def log_settings(path: Path) -> LogSettings:
+    """[log] of a webstat.toml; the defaults where that cannot be read, which whoever needs it will say."""
+    try:
+        return load_settings(path).log
+    except SettingsError:
+        return LogSettings()
 
 
 def load_settings(path: Path) -> Settings:
