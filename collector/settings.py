@@ -68,6 +68,8 @@ class CollectorSettings(_Table):
     """PostgreSQL: after so long a silence of one collector, others take its clusters. At once where it was killed."""
     announce: Endpoint = "tcp://127.0.0.1:7622"
     refresh: Endpoint = "tcp://127.0.0.1:7623"
+    metrics: Annotated[str, Field(pattern=r"^[^\s/]+:[0-9]{1,5}$")] | None = None
+    """HOST:PORT at which Prometheus may ask it."""
     secret_key_file: Path | None = None
     """The collector's own CURVE key, made by `python -m collector keys`; needed with server_key_file, and with allow."""
     allow: tuple[Path, ...] = ()
@@ -90,10 +92,12 @@ class WebSettings(_Table):
     """Random bytes that all web processes know and nobody else. Made where it is missing."""
     secret_key_file: Path | None = None
     """The web process's own CURVE key; with it only collectors with keys are heard and asked."""
+    metrics_from: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    """Addresses or networks that may ask for /metrics."""
 
-    @field_validator("proxies")
+    @field_validator("proxies", "metrics_from")
     @classmethod
-    def _proxies_read(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+    def _networks_read(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         for one in given:
             try:
                 ipaddress.ip_network(one)

@@ -31,7 +31,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from collector.keys import own_pair
 from collector.settings import Settings
-from webstat import api, ids, ready, router
+from webstat import api, ids, metrics, ready, router
 from webstat.access import signin
 from webstat.access import viewer as viewers
 from webstat.access.gate import SIGNED_OUT, Gate, Peer
@@ -44,6 +44,8 @@ from webstat.data.source import Source
 from webstat.errors import WebError
 from webstat.live import Hub
 from webstat.memory import keep_freed
+from webstat.metrics.activity import Activity, Kept
+from webstat.metrics.facts import Facts
 from webstat.pages import CLUSTER, find
 from webstat.parts import CHART
 from webstat.refresh import Refresher
@@ -116,9 +118,14 @@ def create_app(settings: Settings) -> FastAPI:
     hub = Hub(lambda: source.collectors(own).announce, source.clusters, artist.prepare)
     refresher = Refresher(lambda name: source.collectors(own).refresh_of(name))
 
+    activity = Activity()
+    activity.registry.register(Facts(source))
+    activity.registry.register(Kept(activity, hub, {"results": source.memory, "drawings": artist.memory}))
+
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         keep_freed()
+        logging.getLogger().addHandler(activity)
         listening = app.state.listening = asyncio.create_task(hub.run())
         listening.add_done_callback(_say_if_it_failed)
         yield
@@ -126,6 +133,7 @@ def create_app(settings: Settings) -> FastAPI:
         with contextlib.suppress(asyncio.CancelledError):
             await listening
         sources.close()
+        logging.getLogger().removeHandler(activity)
 
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.hub = hub
@@ -165,6 +173,10 @@ def create_app(settings: Settings) -> FastAPI:
         ok = all(check.ok for check in checks)
         return JSONResponse({"ok": ok, "checks": [asdict(check) for check in checks]}, 200 if ok else 503)
 
+    @app.get("/metrics")
+    async def scrape(request: Request) -> Response:
+        return await asyncio.to_thread(metrics.answer, activity.registry, settings.web, request)
+
     @app.get("/assets/{name:path}")
     async def asset(name: str, request: Request) -> Response:
         return assets.answer(name, request)
@@ -175,6 +187,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(WebError, trouble)
     app.mount("/", WSGIMiddleware(_dash(settings, assets, source, artist, hub).server, workers=THREADS))
     _guard(app, settings)
+    app.add_middleware(activity.around)  # what is refused at the door is counted too
     return app
 
 
