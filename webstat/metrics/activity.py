@@ -11,15 +11,13 @@ from collections import Counter as Count
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.gc_collector import GCCollector
-from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent import __version__
+from collector.metrics import process_registry
 from webstat.cache import Memory
 from webstat.live import Hub
 from webstat.pages import find
@@ -38,8 +36,7 @@ class Activity(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        disable_created_metrics()  # else each number has its age as a second one
-        self.registry = CollectorRegistry()
+        self.registry = process_registry()
         self.records: Count[str] = Count()
         self.exceptions = 0
         labels = ("method", "route")
@@ -51,9 +48,6 @@ class Activity(logging.Handler):
             "Time from a request to the end of its answer; what Dash's callbacks take is /_dash-update-component",
             labels, buckets=BUCKETS, registry=self.registry,
         )  # fmt: skip
-        HostedProcess(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count a record, and whether it tells of an exception."""
@@ -123,13 +117,6 @@ class Kept(Collector):
             records.add_metric((level,), self._activity.records[level])
         yield records
         yield CounterMetricFamily("webstat_exceptions", "Exceptions logged", self._activity.exceptions)
-
-
-class HostedProcess(ProcessCollector):
-    """process_*, also in the units' sandbox (ProcSubset=pid), where /proc/stat does not tell when the host started."""
-
-    def _boot_time(self) -> float:
-        return time.time() - time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def template(scope: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ import pytest
 from starlette.requests import Request
 from websockets.sync.client import connect
 
+from collector.metrics import HostedProcess
 from collector.settings import WebSettings
 from tests.webstat.metrics.output import read, text_of, total, value
 from tests.webstat.served import FakeCollector, Server, served, settings_for, wait_for
@@ -20,7 +21,6 @@ from tests.webstat.stores import Builder, Shape
 from tests.webstat.test_serving import get
 from webstat import router
 from webstat.metrics import may_ask
-from webstat.metrics.activity import HostedProcess
 from webstat.pages import PAGES
 
 
