@@ -121,3 +121,12 @@ def test_alerts_fire_when_they_should(promtool: str) -> None:
 
 def test_the_example_is_read_by_prometheus(promtool: str) -> None:
     assert "SUCCESS" in run(promtool, "check", "config", ROOT / "deploy/prometheus/scrape.example.yml")
+
+
+def test_the_table_of_metrics_is_that_of_what_is_told(told: set[tuple[str, frozenset[str]]]) -> None:
+    docs = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(webstat_[a-z0-9_]+)` \| ([^|]*) \|", docs, re.MULTILINE)
+    written = {name: frozenset(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    own = {(name, labels) for name, labels in told if name.startswith("webstat_")}
+    assert written == {re.sub("_(bucket|sum|count)$", "", name): labels - {"le"} for name, labels in own}
+    assert [alert["alert"] for alert in ALERTS if f"`{alert['alert']}`" not in docs] == []
