@@ -1,6 +1,6 @@
 """Logs to standard error, one line an event, as key=value pairs or JSON that a program can split again.
 
-    time=2026-11-23T10:00:00Z level=info event="report made" jobs=120 seconds=0.31
+    time=2026-11-23T10:00:00Z level=info logger=webstat.agent event="report made" jobs=120 seconds=0.31
 
 Of all three services. Values are escaped, so no name or message from outside can begin a line or a pair of its own.
 """
@@ -29,11 +29,12 @@ class KeyValueFormatter(logging.Formatter):
         return " ".join(f"{key}={quoted(value)}" for key, value in self.pairs(record).items())
 
     def pairs(self, record: logging.LogRecord) -> Dict[str, Any]:
-        """The record's time, level and event, its own pairs, and the traceback of an error."""
+        """The record's time, level, logger and event, its own pairs, and the traceback of an error."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
         event, told = _split(record) or (record.getMessage(), {})
         own = {**told, **getattr(record, "fields", {})}
-        pairs: Dict[str, Any] = {"time": moment, "level": record.levelname.lower(), "event": event, **own}
+        head = {"time": moment, "level": record.levelname.lower(), "logger": record.name, "event": event}
+        pairs: Dict[str, Any] = {**head, **own}
         if record.exc_info:
             pairs["traceback"] = self.formatException(record.exc_info)
         return pairs

@@ -25,7 +25,7 @@ def document(message, *arguments, **extra):
 
 def test_event_and_fields():
     text = line("report made", **fields(jobs=3, seconds=0.25, who="a b", nothing=None))
-    assert text.split(" ", 1)[1] == 'level=info event="report made" jobs=3 seconds=0.25 who="a b" nothing=null'
+    assert text.split(" ", 1)[1] == 'level=info logger=x event="report made" jobs=3 seconds=0.25 who="a b" nothing=null'
     assert text.startswith("time=")
 
 
@@ -78,7 +78,7 @@ def test_a_traceback_stays_on_one_line():
 )
 def test_pairs_that_a_message_names_are_pairs(message, arguments, pairs):
     found = document(message, *arguments)
-    assert {key: value for key, value in found.items() if key not in ("time", "level")} == pairs
+    assert {key: value for key, value in found.items() if key not in ("time", "level", "logger")} == pairs
 
 
 @pytest.mark.parametrize("form", [KeyValueFormatter, JsonFormatter])
@@ -86,7 +86,7 @@ def test_what_is_put_in_forges_neither_line_nor_pair(form):
     for text in (line("failed code=%s", HOSTILE, form=form), line(f"{HOSTILE} %s", HOSTILE, form=form)):
         assert len(text.splitlines()) == 1
         assert text.isprintable()
-    assert set(document("failed code=%s", HOSTILE)) == {"time", "level", "event", "code"}
+    assert set(document("failed code=%s", HOSTILE)) == {"time", "level", "logger", "event", "code"}
     assert document("failed code=%s", HOSTILE)["code"] == HOSTILE
     assert line("failed code=%s", HOSTILE).count(" level=") == 2, "the second one is inside of quotes"
 

@@ -119,7 +119,7 @@ def test_logs_are_of_the_form_that_is_asked_for(tmp_path: Path) -> None:
         return subprocess.run(command, capture_output=True, text=True, timeout=60).stderr.splitlines()
 
     (text,) = said()
-    assert 'level=warning event="poll failed" cluster=c code=silent failures=1 ' in text
+    assert 'level=warning logger=collector event="poll failed" cluster=c code=silent failures=1 ' in text
     (one,) = (json.loads(line) for line in said("--log-format", "json"))
     assert (one["event"], one["cluster"], one["failures"]) == ("poll failed", "c", 2)
     assert one["message"].startswith("nothing answers")
