@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import socket
 import sys
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = settings_of(options.config)
         check_exposure(settings)
         start_logging(settings.log.level, options.log_format or settings.log.format)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         app = create_app(settings)
     except (SettingsError, AssetsMissing) as error:
         print(error, file=sys.stderr)

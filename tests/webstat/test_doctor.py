@@ -142,6 +142,12 @@ def test_settings_that_are_missing_or_wrong(tmp_path: Path) -> None:
     assert levels(site.check_settings(Settings(), tmp_path)) == [("WARNING", "settings")]
 
 
+def test_a_page_that_is_open_to_other_hosts(tmp_path: Path) -> None:
+    (tmp_path / "webstat.toml").write_text('[web]\nhost = "0.0.0.0"\n')
+    (found,) = (one for one in find_all(tmp_path / "webstat.toml") if one.what == "access")
+    assert (found.level, "beyond_loopback" in found.words) == (Level.PROBLEM, True)
+
+
 def test_a_store_that_is_missing_broken_or_of_another_schema(builder: Builder, tmp_path: Path) -> None:
     def looked_at(url: str) -> Finding:
         source = Source(settings_for(url))

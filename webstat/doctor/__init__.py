@@ -12,11 +12,11 @@ from pathlib import Path
 import click
 
 from collector.errors import SettingsError
-from collector.settings import Settings
+from collector.settings import Settings, settings_path
 from webstat.data.source import Source
 from webstat.doctor import host, served, site, stored
-from webstat.doctor.finding import Finding, Level
-from webstat.serve import CONFIG, settings_of
+from webstat.doctor.finding import Finding, Level, ok, problem
+from webstat.serve import check_exposure, settings_of
 
 LOOKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.PROBLEM: ("✕", "red")}
 
@@ -26,17 +26,28 @@ def find_all(config: Path | None) -> Iterator[Finding]:
     yield from _guarded("versions", site.check_versions)
     yield from _guarded("assets", site.check_assets)
     yield from _guarded("units", host.check_units)
+    path = settings_path(str(config) if config else None)
     try:
         settings = settings_of(config)
     except SettingsError as error:
         yield Finding(Level.PROBLEM, "settings", " ".join(str(error).split()), "change webstat.toml")
         return
-    yield from _guarded("settings", lambda: site.check_settings(settings, config or CONFIG))
+    yield from _guarded("settings", lambda: site.check_settings(settings, path))
+    yield from _guarded("access", lambda: _exposure(settings))
     yield from _guarded("keys", lambda: site.check_keys(settings))
     yield from _guarded("zone", lambda: host.check_zone(settings))
     yield from _guarded("page", lambda: served.check_page(settings))
     yield from _guarded("memcached", lambda: served.check_memcached(settings))
-    yield from _of_store(settings)
+    yield from _guarded("store", lambda: _of_store(settings))
+
+
+def _exposure(settings: Settings) -> Iterator[Finding]:
+    try:
+        check_exposure(settings)
+    except SettingsError as error:
+        yield problem("access", " ".join(str(error).split()), "docs/access.md says how people are known")
+    else:
+        yield ok("access", f"mode {settings.access.mode}, at {settings.web.host}")
 
 
 def _of_store(settings: Settings) -> Iterator[Finding]:
