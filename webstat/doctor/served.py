@@ -63,7 +63,7 @@ def check_collector(source: Source) -> Iterator[Finding]:
         known = any(one.id for one in source.clusters())
     except WebError:
         overdue, known = False, False  # said of the store already
-    for endpoint in sorted(source.collectors().announce):
+    for endpoint in sorted({peer.endpoint for peer in source.collectors(None).announce}):
         if not _is_zeromq(endpoint):
             yield problem("collector", f"none is heard at {endpoint}", start)
         elif overdue and known:

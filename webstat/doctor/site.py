@@ -5,13 +5,13 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from agent import __version__
 from agent.errors import KeysError
-from agent.keys import load_public, load_secret
+from agent.keys import load_allowed, load_public, load_secret
 from collector.settings import Settings
 from webstat.doctor.finding import Finding, ok, problem, warning
 from webstat.static import ASSETS, Assets, AssetsMissing
@@ -70,26 +70,32 @@ def check_settings(settings: Settings, path: Path) -> Iterator[Finding]:
 
 def check_keys(settings: Settings) -> Iterator[Finding]:
     """Whether key files can be read by us and the secret one by nobody else, and who is asked without any."""
-    secret = settings.collector.secret_key_file
-    keyed = [cluster for cluster in settings.cluster if cluster.server_key_file]
-    checks = [("our secret key", load_secret, secret)] if secret else []
-    checks += [(f"the key of {one.name}", load_public, one.server_key_file) for one in keyed if one.server_key_file]
+    checks: list[tuple[str, Callable[[Path], object], Path | None]] = [
+        ("the collector's secret key", load_secret, settings.collector.secret_key_file),
+        ("the page's secret key", load_secret, settings.web.secret_key_file),
+        *(
+            ("a key of those who may listen", lambda path: load_allowed([path]), one)
+            for one in settings.collector.allow
+        ),
+        *((f"the key of {one.name}", load_public, one.server_key_file) for one in settings.cluster),
+    ]
+    files = [(whose, load, path) for whose, load, path in checks if path is not None]
     wrong = 0
-    for whose, load, path in checks:
+    for whose, load, path in files:
         try:
             load(path)
         except KeysError as error:
             wrong += 1
             words, _, action = str(error).rpartition("; ")
             yield problem(
-                "keys", f"{whose}: {words or error}", action if words else "make it anew: python -m agent keys"
+                "keys", f"{whose}: {words or error}", action if words else "make it anew: python -m collector keys"
             )
     bare = [one.name for one in settings.cluster if not one.server_key_file and not LOOPBACK.match(one.agent)]
     if bare:
         action = "use keys or ssh: docs/operations.md, “Reaching the agent from another host”"
         yield warning("keys", f"neither encrypted nor checked: {', '.join(bare)}", action)
     elif not wrong:
-        yield ok("keys", f"{len(checks)} files" if checks else "none needed: all agents are reached on this host")
+        yield ok("keys", f"{len(files)} files" if files else "none needed: all agents are reached on this host")
 
 
 def _plain(name: str) -> str:
