@@ -14,6 +14,7 @@ import zmq.asyncio
 
 from agent import __version__, notify
 from agent.errors import AgentError
+from agent.log import FORMATS, start_logging
 from collector import backup as copies
 from collector.check import Finding, check_cluster, check_sockets
 from collector.copy import copy_store
@@ -25,7 +26,7 @@ from collector.keys_command import make_site_keys
 from collector.prune_command import prune_all, show_doomed
 from collector.rollup_command import rollup as roll_up
 from collector.service import ALL_REGIONS, Service
-from collector.settings import Settings, load_settings, settings_path
+from collector.settings import Settings, load_settings, log_settings, settings_path
 from collector.store import LEASE_SECONDS, Store
 
 MARKS = {True: "✓", False: "✕", None: "!"}
@@ -35,16 +36,14 @@ MARKS = {True: "✓", False: "✕", None: "!"}
 @click.version_option(__version__, message="webstat collector %(version)s")
 @click.option("--config", metavar="FILE", help="webstat.toml; else $WEBSTAT_CONFIG, else ./webstat.toml")
 @click.option("-v", "--verbose", is_flag=True, help="Also log what goes well in detail.")
+@click.option("--log-format", type=click.Choice(FORMATS), help="Form of the log's lines; else that of [log].")
 @click.pass_context
-def main(context: click.Context, config: str | None, verbose: bool) -> None:
+def main(context: click.Context, config: str | None, verbose: bool, log_format: str | None) -> None:
     """Ask every agent of webstat.toml, keep what changed, announce new data."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     context.obj = settings_path(config)
+    wanted = log_settings(context.obj)
+    start_logging("debug" if verbose else wanted.level, log_format or wanted.format)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _settings(path: Path, need_clusters: bool = True) -> Settings:

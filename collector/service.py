@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from collector.client import failure, fetch_reply, peers_of
 from collector.errors import PollFailed, SettingsError
 from collector.keys import open_door
 from collector.leases import Shares
+from collector.metrics import Meter
 from collector.retention import limits_of
 from collector.schedule import first_poll, next_poll, refresh_allowed_at
 from collector.settings import ClusterSettings, Settings
@@ -95,6 +97,8 @@ class Service:
             peers_of(watch.entry, settings.collector)  # what is wrong with a key is said at the start
         self._announcer: Announcer | None = None
         self._door: Door | None = None
+        self._meter = Meter(lambda: sum(watch.held for watch in self.watches))
+        self._stop_serving: Callable[[], None] | None = None
         shortest = min((watch.period for watch in self.watches), default=SHARE_EVERY_SECONDS)
         self._share_every = min(SHARE_EVERY_SECONDS, shortest / 2, settings.collector.lease_seconds / 3)
 
@@ -104,6 +108,8 @@ class Service:
             self._announcer.close()
         if self._door is not None:
             self._door.close()
+        if self._stop_serving is not None:
+            self._stop_serving()
         self._thread.shutdown()
         self._context.destroy(linger=200)
 
@@ -112,6 +118,8 @@ class Service:
         collector = self._settings.collector
         self._door = open_door(self._context, collector)
         self._announcer = Announcer(self._context, collector.announce, collector.refresh, self._door)
+        if collector.metrics is not None:
+            self._stop_serving = self._meter.serve(collector.metrics)
         announce, refresh = self._announcer.addresses
         public_key = self._door.public_key if self._door else None
         await self._in_thread(self._store.leases.register, announce, refresh, self._region, public_key)
@@ -120,7 +128,7 @@ class Service:
             len(self.watches), announce, refresh, self._door is not None,
         )  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._announcer.serve(self.refresh))
+            tasks.create_task(self._announcer.serve(self._refresh_counted))
             tasks.create_task(self._keep_sharing(tasks))
             tasks.create_task(self._keep_pruning())
             tasks.create_task(self._keep_alive())
@@ -138,6 +146,7 @@ class Service:
         except SettingsError as error:
             outcome = PollFailed(str(error), "keys")
         if isinstance(outcome, PollFailed):
+            self._meter.polled(watch.name, outcome.code, time.time() - begun)
             watch.due_at = self._due(watch, begun, watch.failures + 1)
             times = PollTimes(begun, time.time() - begun, watch.due_at)
             watch.failures = await self._in_thread(
@@ -164,7 +173,9 @@ class Service:
             raise failure(error) from None
         now = time.time()
         watch.due_at = self._due(watch, begun, 0)
-        stored = self._store.store_report(watch.id, report, PollTimes(begun, now - begun, watch.due_at))
+        with self._meter.store.time():
+            stored = self._store.store_report(watch.id, report, PollTimes(begun, now - begun, watch.due_at))
+        self._meter.polled(watch.name, "new" if stored.is_new else "same", now - begun)
         watch.failures = 0
         log.info(
             "report stored cluster=%s report=%d new=%s jobs=%d changed=%d nodes=%d warnings=%d fetch=%.3fs store=%.3fs",
@@ -238,7 +249,8 @@ class Service:
             watch.polling = False
             watch.done.set()
             try:
-                await self._in_thread(self._store.roll_up, watch.id)
+                with self._meter.rollup.time():
+                    await self._in_thread(self._store.roll_up, watch.id)
             except Exception:  # its hours stay marked, and are computed after the next report
                 log.exception("usage could not be rolled up cluster=%s", watch.name)
 
@@ -271,6 +283,11 @@ class Service:
         held = [watch for watch in self.watches if watch.held]
         failing = [watch.name for watch in held if watch.failures]
         return f"polling {len(held)} clusters" + (f"; no answer from {', '.join(failing)}" if failing else "")
+
+    async def _refresh_counted(self, name: str) -> dict[str, Any]:
+        answer = await self.refresh(name)
+        self._meter.refreshed(bool(answer["ok"]))
+        return answer
 
     async def refresh(self, name: str) -> dict[str, Any]:
         """What a person who asked for a refresh is told; polls the cluster now where that is allowed."""
@@ -310,6 +327,8 @@ class Service:
     async def _announce(self, watch: Watch, report: int | None, taken_at: float | None, health: str | None) -> None:
         if self._announcer is not None:
             await self._announcer.announce(watch.name, report, taken_at, health)
+            self._meter.announcements.inc()
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        with self._meter.waiting.track_inprogress():
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

@@ -68,6 +68,8 @@ class CollectorSettings(_Table):
     """PostgreSQL: after so long a silence of one collector, others take its clusters. At once where it was killed."""
     announce: Endpoint = "tcp://127.0.0.1:7622"
     refresh: Endpoint = "tcp://127.0.0.1:7623"
+    metrics: Annotated[str, Field(pattern=r"^[^\s/]+:[0-9]{1,5}$")] | None = None
+    """HOST:PORT at which Prometheus may ask it."""
     secret_key_file: Path | None = None
     """The collector's own CURVE key, made by `python -m collector keys`; needed with server_key_file, and with allow."""
     allow: tuple[Path, ...] = ()
@@ -90,10 +92,12 @@ class WebSettings(_Table):
     """Random bytes that all web processes know and nobody else. Made where it is missing."""
     secret_key_file: Path | None = None
     """The web process's own CURVE key; with it only collectors with keys are heard and asked."""
+    metrics_from: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    """Addresses or networks that may ask for /metrics."""
 
-    @field_validator("proxies")
+    @field_validator("proxies", "metrics_from")
     @classmethod
-    def _proxies_read(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+    def _networks_read(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         for one in given:
             try:
                 ipaddress.ip_network(one)
@@ -187,6 +191,14 @@ class AccessSettings(_Table):
         return self.mode == "oidc" or "pseudonyms" in sees
 
 
+class LogSettings(_Table):
+    """[log]: what collector and page write to standard error, one line an event."""
+
+    format: Literal["text", "json"] = "text"
+    """key=value pairs, or JSON."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
 Days = Annotated[int, Field(ge=0, le=36500)]
 
 
@@ -244,6 +256,7 @@ class Settings(_Table):
     web: WebSettings = WebSettings()
     access: AccessSettings = AccessSettings()
     retention: RetentionSettings = RetentionSettings()
+    log: LogSettings = LogSettings()
     cluster: tuple[ClusterSettings, ...] = ()
 
     @model_validator(mode="after")
@@ -277,6 +290,14 @@ class Settings(_Table):
 def settings_path(given: str | None) -> Path:
     """Which file to read: `--config`, else $WEBSTAT_CONFIG, else webstat.toml here."""
     return Path(given or os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
+
+
+def log_settings(path: Path) -> LogSettings:
+    """[log] of a webstat.toml; the defaults where that cannot be read, which whoever needs it will say."""
+    try:
+        return load_settings(path).log
+    except SettingsError:
+        return LogSettings()
 
 
 def load_settings(path: Path) -> Settings:

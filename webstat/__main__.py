@@ -1,4 +1,4 @@
-"""webstat's command line beside its page: report, token."""
+"""webstat's command line beside its page: report, token, doctor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from agent import __version__
 from collector.errors import CollectorError
 from collector.settings import SCOPES, SEES
 from webstat.access.tokens import make_token, token_table
+from webstat.doctor import find_all, show
 from webstat.errors import StoreBroken, StoreEmpty, WebError
 from webstat.report.command import Wish, make_reports
 from webstat.report.period import KINDS
@@ -87,6 +88,17 @@ def report(
     """
     wish = Wish(groups, clusters, users, {"month": month, "week": week, "day": day}, last, zone, out, csv, quiet)
     sys.exit(make_reports(settings_of(config), wish))  # fmt: skip
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.pass_obj
+def doctor(config: Path | None, as_json: bool) -> None:
+    """Look at the whole installation: what is well, and what to do about what is not. Asks no cluster.
+
+    Exit code 0 where all is well, 1 with warnings, 2 with problems.
+    """
+    sys.exit(show(find_all(config), as_json, sys.stdout.isatty()))
 
 
 def _entry() -> None:

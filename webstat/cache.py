@@ -47,6 +47,7 @@ class Memory:
         self._size = size
         self._lock = threading.Lock()
         self._results: OrderedDict[Hashable, Future[Any]] = OrderedDict()
+        self.hits = self.misses = 0
 
     def __len__(self) -> int:
         with self._lock:
@@ -61,10 +62,12 @@ class Memory:
             future = self._results.get(key)
             mine = future is None
             if future is None:
+                self.misses += 1
                 future = self._results[key] = Future()
                 while len(self._results) > self._size:
                     self._results.popitem(last=False)
             else:
+                self.hits += 1
                 self._results.move_to_end(key)
         if mine:
             try:

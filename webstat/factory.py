@@ -13,6 +13,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from functools import partial
 from html import escape
 from typing import Any
@@ -30,7 +31,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from collector.keys import own_pair
 from collector.settings import Settings
-from webstat import api, ids, router
+from webstat import api, ids, metrics, ready, router
 from webstat.access import signin
 from webstat.access import viewer as viewers
 from webstat.access.gate import SIGNED_OUT, Gate, Peer
@@ -43,6 +44,8 @@ from webstat.data.source import Source
 from webstat.errors import WebError
 from webstat.live import Hub
 from webstat.memory import keep_freed
+from webstat.metrics.activity import Activity, Kept
+from webstat.metrics.facts import Facts
 from webstat.pages import CLUSTER, find
 from webstat.parts import CHART
 from webstat.refresh import Refresher
@@ -115,20 +118,27 @@ def create_app(settings: Settings) -> FastAPI:
     hub = Hub(lambda: source.collectors(own).announce, source.clusters, artist.prepare)
     refresher = Refresher(lambda name: source.collectors(own).refresh_of(name))
 
+    activity = Activity()
+    activity.registry.register(Facts(source))
+    activity.registry.register(Kept(activity, hub, {"results": source.memory, "drawings": artist.memory}))
+
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         keep_freed()
-        listening = asyncio.create_task(hub.run())
+        logging.getLogger().addHandler(activity)
+        listening = app.state.listening = asyncio.create_task(hub.run())
         listening.add_done_callback(_say_if_it_failed)
         yield
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listening
         sources.close()
+        logging.getLogger().removeHandler(activity)
 
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.hub = hub
     app.state.sources = sources
+    app.state.listening = None
 
     @app.websocket("/live")
     async def live(socket: WebSocket) -> None:
@@ -156,6 +166,17 @@ def create_app(settings: Settings) -> FastAPI:
         known = sum(1 for cluster in clusters if cluster.report)
         return JSONResponse({"ok": True, "clusters": len(clusters), "seen": known, "collector_heard": hub.connected})
 
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        store = await asyncio.to_thread(ready.check_store, source)
+        checks = (store, ready.check_assets(assets), ready.check_hub(app.state.listening))
+        ok = all(check.ok for check in checks)
+        return JSONResponse({"ok": ok, "checks": [asdict(check) for check in checks]}, 200 if ok else 503)
+
+    @app.get("/metrics")
+    async def scrape(request: Request) -> Response:
+        return await asyncio.to_thread(metrics.answer, activity.registry, settings.web, request)
+
     @app.get("/assets/{name:path}")
     async def asset(name: str, request: Request) -> Response:
         return assets.answer(name, request)
@@ -166,6 +187,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(WebError, trouble)
     app.mount("/", WSGIMiddleware(_dash(settings, assets, source, artist, hub).server, workers=THREADS))
     _guard(app, settings)
+    app.add_middleware(activity.around)  # what is refused at the door is counted too
     return app
 
 

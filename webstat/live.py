@@ -63,6 +63,8 @@ class Hub:
         self._news: News = {}
         self._viewers: set[Viewer] = set()
         self._woken = asyncio.Event()
+        self.announced = 0
+        """How many announcements were heard."""
 
     @property
     def connected(self) -> bool:
@@ -99,6 +101,7 @@ class Hub:
             except (ValueError, KeyError, TypeError):
                 log.warning("announcement cannot be read bytes=%d", len(frames[-1]))
                 continue
+            self.announced += 1
             self._woken.set()
 
     async def _watch(self, monitor: zmq.asyncio.Socket) -> None:

@@ -128,7 +128,7 @@ class Artist:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._drawings = Memory(128)
+        self._drawings = self.memory = Memory(128)
         self._prepared_at = 0.0
         self._looks: dict[_Look, float] = {}
         """What was looked at, and when last; the latest at the end."""

@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from agent import notify
+from agent.log import FORMATS, start_logging
 from collector.errors import SettingsError
 from collector.settings import Settings, load_settings
 from webstat.factory import create_app
@@ -62,11 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; 2 where the settings or the set-up are wrong."""
     parser = argparse.ArgumentParser(prog="app.py", description="webstat's page")
     parser.add_argument("--config", type=Path, metavar="FILE", help="webstat.toml (also $WEBSTAT_CONFIG)")
+    parser.add_argument("--log-format", choices=FORMATS, help="form of the log's lines; else that of [log]")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
     try:
         settings = settings_of(options.config)
         check_exposure(settings)
+        start_logging(settings.log.level, options.log_format or settings.log.format)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         app = create_app(settings)
     except (SettingsError, AssetsMissing) as error:
         print(error, file=sys.stderr)
@@ -77,7 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app,
         host=settings.web.host,
         port=settings.web.port,
+        log_config=None,
         log_level="warning",
+        access_log=False,
         ws="websockets-sansio",
         ws_max_size=1024,
         proxy_headers=False,  # the application itself must know whether a proxy asks

@@ -45,6 +45,9 @@ class Assets:
         paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".gz")
         self._files = {path.relative_to(folder).as_posix(): _read(path) for path in paths}
 
+    def __len__(self) -> int:
+        return len(self._files)
+
     def url(self, name: str) -> str:
         """The address of a file, with a mark of its content: it may be kept for ever."""
         return f"/assets/{name}?m={self._files[name].mark}"

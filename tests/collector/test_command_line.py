@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -108,3 +109,20 @@ def test_sigterm_ends_run_cleanly_and_frees_the_store(tmp_path: Path) -> None:
     assert "stopped by a signal" in process.stderr.read()
     process.stderr.close()
     assert collector(config, "migrate").returncode == 0
+
+
+def test_logs_are_of_the_form_that_is_asked_for(tmp_path: Path) -> None:
+    config = config_for(tmp_path, c="tcp://127.0.0.1:1")
+
+    def said(*arguments: str) -> list[str]:
+        command = [sys.executable, "-m", "collector", "--config", str(config), *arguments, "once"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60).stderr.splitlines()
+
+    (text,) = said()
+    assert 'level=warning logger=collector event="poll failed" cluster=c code=silent failures=1 ' in text
+    (one,) = (json.loads(line) for line in said("--log-format", "json"))
+    assert (one["event"], one["cluster"], one["failures"]) == ("poll failed", "c", 2)
+    assert one["message"].startswith("nothing answers")
+    config.write_text(config.read_text() + '[log]\nformat = "json"\nlevel = "error"\n')
+    assert said() == []
+    assert [json.loads(line)["level"] for line in said("-v")][-1] == "warning"

@@ -12,6 +12,7 @@ from collector.settings import (
     AccessSettings,
     ClusterSettings,
     CollectorSettings,
+    LogSettings,
     OidcSettings,
     RetentionSettings,
     Settings,
@@ -38,6 +39,7 @@ def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
     assert shown.web == WebSettings()
     assert shown.retention == RetentionSettings()
     assert shown.access == AccessSettings()
+    assert shown.log == LogSettings()
     assert shown.store.url == f"sqlite:///{tmp_path}/var/webstat.sqlite"
 
 
@@ -45,7 +47,7 @@ def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
     "model",
     [
         StoreSettings, CollectorSettings, WebSettings, RetentionSettings, ClusterSettings,
-        AccessSettings, OidcSettings, TokenSettings,
+        AccessSettings, OidcSettings, TokenSettings, LogSettings,
     ],
 )  # fmt: skip
 def test_the_example_names_every_setting(model: type) -> None:

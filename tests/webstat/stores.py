@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, select, update
 
 from agent.states import HOLDS_CORES, JobState, NodeState
@@ -40,6 +42,7 @@ HOSTILE = (
 
 USERS = ("alice", "bob", "carol", "dave", "frank", "grace", "heidi", "ivan", "judy", "mallory", "olivia", "peggy")
 HOUR, DAY = 3600, 86400
+_SCRIPTS = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
 
 
 @dataclass
@@ -86,6 +89,8 @@ class Builder:
         self.random = random.Random(self.seed)
         self._words: dict[str, int] = {}
         schema.metadata.create_all(self.engine)
+        with self.engine.begin() as connection:
+            MigrationContext.configure(connection).stamp(_SCRIPTS, "head")
 
     @property
     def url(self) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import socket
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from email.message import Message
@@ -194,6 +197,21 @@ def test_wrong_settings_are_named(tmp_path: Path, text: str | None, capsys: pyte
         path.write_text(text)
     assert serve.main(["--config", str(path)]) == 2
     assert str(path) in capsys.readouterr().err
+
+
+def test_logs_are_json_where_that_is_wished(tmp_path: Path) -> None:
+    config = tmp_path / "webstat.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config.write_text(f"[web]\nport = {taken.getsockname()[1]}\n")
+        command = [sys.executable, "app.py", "--config", str(config), "--log-format", "json"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    first, *lines = done.stderr.splitlines()
+    assert first.startswith("webstat: http://127.0.0.1:")
+    told = [json.loads(line) for line in lines]
+    assert [one["logger"] for one in told if one["level"] == "error" and "address already in use" in one["event"]] == [
+        "uvicorn.error"
+    ]
 
 
 def test_importing_has_no_side_effect() -> None:

@@ -63,10 +63,15 @@ class Source:
         self.veil = veil
         self._store = engine.open_store(settings.store.url)
         self._sight = sight or open_sight(self._store, veil)
-        self._memory = memory or Memory()
+        self._memory = Memory() if memory is None else memory  # an empty one is false
         self._moments = Memory(MOMENTS)
         if sight is None:  # a past moment has no history page, and must go when nobody holds it: no circle
             self.explorer = Explorer(self.ask, veil)
+
+    @property
+    def memory(self) -> Memory:
+        """What is remembered, to be counted."""
+        return self._memory
 
     def at(self, at: int, now: float) -> Past:
         """The same of a past moment: what was there at `at`, a second before `now`. Raises StoreEmpty, StoreBroken."""

@@ -1,0 +1,65 @@
+"""Whether this process can serve: what /readyz answers, each thing with its words.
+
+That it lives is /healthz's to say: who is alive and not ready needs no restart, but should be given no viewers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import lru_cache
+
+from collector.database import known_revisions
+from webstat.data.queries import store
+from webstat.data.source import Source
+from webstat.errors import StoreEmpty, WebError
+from webstat.static import Assets
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that is needed to serve, and how it is."""
+
+    name: str
+    ok: bool
+    words: str
+
+
+def check_store(source: Source) -> Check:
+    """Whether the store can be read, and is of the schema that this version reads."""
+    try:
+        found = source.ask(store.load_revision)
+        source.clusters()
+    except StoreEmpty as error:
+        return Check("store", False, f"there is none yet: {error}; the collector makes it")
+    except WebError as error:
+        return Check("store", False, f"it cannot be read: {error}")
+    known = _known()
+    if found == known[0]:
+        return Check("store", True, f"it can be read, and has schema {found}")
+    if found is None:
+        return Check("store", False, "there is none yet; the collector makes it")
+    if found in known:
+        return Check("store", False, f"it has schema {found}, needed is {known[0]}; start this version's collector")
+    return Check(
+        "store", False, f"it has schema {found} of a newer webstat, known is {known[0]}; install the newer one"
+    )
+
+
+def check_assets(assets: Assets) -> Check:
+    """Whether there are files for browsers."""
+    return Check("assets", len(assets) > 0, f"{len(assets)} files are in memory")
+
+
+def check_hub(listening: asyncio.Task[None] | None) -> Check:
+    """Whether the loop runs that hears the collector and tells browsers."""
+    if listening is None:
+        return Check("hub", False, "it has not been started yet")
+    if listening.done():
+        return Check("hub", False, "it has ended, so browsers hear of no news; the log says why; restart this process")
+    return Check("hub", True, "it runs")
+
+
+@lru_cache(maxsize=1)
+def _known() -> tuple[str, ...]:
+    return tuple(known_revisions())
