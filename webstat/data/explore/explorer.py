@@ -290,18 +290,34 @@ class Explorer:
         self._recent.put(place, lives, sum(numbers.nbytes for numbers in lives.jobs.values()))
         return lives
 
-    def capacity(self, asked: Asked, edges: Numbers, cluster_id: int | None = None) -> pd.DataFrame:
+    def capacity(self, asked: Asked, edges: Numbers) -> pd.DataFrame:
         """Capacity by bucket: installed, usable, gpus (core and GPU seconds), nodes, nodes_offline, nodes_down (node seconds).
 
-        Of all clusters of the question together, or of one of them.
+        Of all clusters of the question together.
         """
-        ids = asked.ids if cluster_id is None else (cluster_id,)
+        frame, size = self._capacity(asked, edges, False)
+        return self._by_bucket(asked, edges, frame, size)
+
+    def usable(self, asked: Asked, edges: Numbers, cluster_ids: Sequence[int]) -> Numbers:
+        """Usable core-seconds of each of these clusters by bucket, of shape (clusters, buckets)."""
+        frame, size = self._capacity(asked, edges, True)
+        parts = dict(iter(frame.groupby("cluster_id")))
+        found = np.zeros((len(cluster_ids), len(edges) - 1))
+        for row, one in enumerate(cluster_ids):
+            part = parts.get(one, frame.iloc[:0]).drop(columns="cluster_id")
+            found[row] = self._by_bucket(asked, edges, part, size)["usable"]
+        return found
+
+    def _capacity(self, asked: Asked, edges: Numbers, apart: bool) -> tuple[pd.DataFrame, int]:
+        """load_capacity() of the clusters, and the seconds of its buckets."""
         since, until = int(edges[0]), int(edges[-1])
         by_day = until - since > MOST_HOURS or since < self._ask(history.load_hours_since, asked.ids)
-        frame = self._ask(history.load_capacity, ids, since, until, by_day)
+        frame = self._ask(history.load_capacity, asked.ids, since, until, by_day, apart)
+        return frame, buckets.DAY if by_day else buckets.HOUR
+
+    def _by_bucket(self, asked: Asked, edges: Numbers, frame: pd.DataFrame, size: int) -> pd.DataFrame:
         starts = frame["bucket"].to_numpy()
-        size = buckets.DAY if by_day else buckets.HOUR
-        last = max((cluster.until for cluster in asked.known), default=until)
+        last = max((cluster.until for cluster in asked.known), default=int(edges[-1]))
         ends = np.maximum(np.minimum(starts + size, last), starts + 1)
         rates = frame[frame.columns[1:]].to_numpy(dtype=np.float64) / size
         if len(rates) > 1 and starts[-1] + size > last:
