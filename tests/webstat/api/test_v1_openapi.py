@@ -7,15 +7,20 @@ The questions are schemathesis's: the examples, the edges of every word, and dra
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from schemathesis.config import SchemathesisConfig
 
+from collector.store import Store
 from tests.webstat.served import Server, served, settings_for
 from tests.webstat.stores import HOSTILE, Builder, Shape
+from webstat.api.v1.columns import COLUMNS
 from webstat.api.v1.openapi import openapi
 from webstat.api.v1.routes import PREFIX, ROUTES
 
@@ -25,31 +30,47 @@ CONFIG: dict[str, Any] = {
     "seed": 7,
     "generation": {"deterministic": True, "max-examples": 8, "database": "none", "no-shrink": True},
     "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400"]}},
-    # Their words are those of /history, read by the same function: not every wrong one is asked of each again.
+    # Their words are those of /history, read by the same function: the edges of each are not tried again.
     "operations": [
-        {"include-path-regex": "/history/.*", "phases": {"coverage": {"generation": {"mode": "positive"}}}},
+        {"include-path-regex": "/history/(mix|jobs)", "phases": {"coverage": {"generation": {"mode": "positive"}}}},
+        {"include-path-regex": "/history/(?!mix|jobs).*", "phases": {"coverage": {"enabled": False}}},
     ],
 }
 
+SHORT: dict[str, Any] = {
+    **CONFIG,
+    "generation": {**CONFIG["generation"], "max-examples": 2},
+    "phases": {"coverage": {"enabled": False}},
+    "operations": [],
+}
+
+UNREADABLE: dict[str, Any] = {
+    **SHORT,
+    "checks": {
+        "not_a_server_error": {"expected-statuses": ["400", "503"]},
+        "positive_data_acceptance": {"expected-statuses": ["400", "503"]},
+    },
+}
+
 NO_SCHEMA_SAYS_SO = (
-    "There is no cluster", "No cluster is named", "A range is either range, or from and to", "is no time zone", "has not come yet",
-    "no moment that there is", "is no date", "ends before it begins", "from 1 to 20,000", "step=",
+    "There is no cluster", "No cluster is named", "A range is either range, or from and to", "is no time zone",
+    "has not come yet", "no moment that there is", "is no date", "ends before it begins", "from 1 to 20,000", "step=",
 )  # fmt: skip
 """Why a question that follows the description may be refused all the same: words that do not go together, names and
 dates that there are none of."""
 
 
-def described(**more: Any) -> Any:
+def described(config: dict[str, Any]) -> Any:
     """The addresses by their description, in which clusters are called as here."""
     document = json.loads(json.dumps(openapi(ROUTES, PREFIX)))
     for path in document["paths"].values():
         for word in path["get"]["parameters"]:
             if word["name"] == "cluster":
                 word["schema"]["items"]["enum"] = CLUSTERS
-    return schemathesis.openapi.from_dict(document, config=SchemathesisConfig.from_dict({**CONFIG, **more}))
+    return schemathesis.openapi.from_dict(document, config=SchemathesisConfig.from_dict(config))
 
 
-SCHEMA = described()
+EVERYTHING, FRESH, REFUSED = described(CONFIG), described(SHORT), described(UNREADABLE)
 
 
 def choose_a_range(case: schemathesis.Case) -> None:
@@ -65,18 +86,6 @@ def is_positive(case: schemathesis.Case) -> bool:
     return case.meta.generation.mode.is_positive
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Clusters that live, one with names that try to act and silent, one that nobody has seen."""
-    builder = Builder(tmp_path_factory.mktemp("live") / "store.sqlite")
-    builder.add(Shape("mercury", "Mercury", nodes=12, gpu_nodes=2, days=2, queued=20))
-    builder.add(Shape("bad", "=bad()", nodes=6, days=2, users=HOSTILE, queued=30, failures=5, error_code="silent"))
-    builder.add(Shape("unseen", "unseen", seen=False))
-    with served(settings_for(builder.url, *CLUSTERS)) as server:
-        yield server
-    builder.close()
-
-
 def refused_for_a_reason(
     _: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
 ) -> None:
@@ -86,7 +95,100 @@ def refused_for_a_reason(
             assert any(reason in problem for reason in NO_SCHEMA_SAYS_SO), problem
 
 
-@SCHEMA.parametrize()
+def never_answered(_: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
+    """Where there is nothing to read, no question gets rows."""
+    assert response.status_code in (400, 405, 503)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Clusters that live, one with names that try to act and silent, one that nobody has seen."""
+    builder = Builder(tmp_path_factory.mktemp("live") / "store.sqlite")
+    builder.add(Shape("mercury", "Mercury", nodes=4, cores=8, gpu_nodes=1, days=1, out=1, queued=4))
+    builder.add(
+        Shape(
+            "bad", "=bad()", nodes=3, cores=8, days=1, out=1, users=HOSTILE, queued=9, failures=5, error_code="silent"
+        )
+    )
+    builder.add(Shape("unseen", "unseen", seen=False))
+    with served(settings_for(builder.url, *CLUSTERS)) as server:
+        yield server
+    builder.close()
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A store that a collector has just made."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('fresh')}/store.sqlite"
+    Store(url).close()
+    with served(settings_for(url, *CLUSTERS)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["missing", "of no tables", "past", "too new", "no database"])
+def unreadable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """What is no store of this version."""
+    path = tmp_path_factory.mktemp("unreadable") / "store.sqlite"
+    if request.param == "of no tables":
+        path.touch()
+    elif request.param == "past":
+        sql = Path(__file__).parents[2] / "collector" / "store-0003.sql"
+        with sqlite3.connect(path) as connection:
+            connection.executescript(sql.read_text(encoding="utf-8"))
+        connection.close()
+    elif request.param == "too new":
+        Store(f"sqlite:///{path}").close()
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.close()
+    elif request.param == "no database":
+        path.write_bytes(b"this is no database, though long enough to be looked at" * 40)
+    with served(settings_for(f"sqlite:///{path}", *CLUSTERS)) as server:
+        yield server
+
+
+@EVERYTHING.parametrize()
 def test_every_answer_is_as_it_is_described(case: schemathesis.Case, site: Server) -> None:
     choose_a_range(case)
     case.call_and_validate(base_url=site.url, additional_checks=[refused_for_a_reason])
+
+
+@FRESH.parametrize()
+def test_an_empty_store_is_answered_as_it_is_described(case: schemathesis.Case, fresh: Server) -> None:
+    choose_a_range(case)
+    case.call_and_validate(base_url=fresh.url, additional_checks=[refused_for_a_reason])
+
+
+@REFUSED.parametrize()
+def test_a_store_that_cannot_be_read_is_503(case: schemathesis.Case, unreadable: Server) -> None:
+    choose_a_range(case)
+    case.call_and_validate(base_url=unreadable.url, additional_checks=[never_answered, refused_for_a_reason])
+
+
+def test_the_description_is_whole(site: Server) -> None:
+    document = requests.get(f"{site.url}{PREFIX}/openapi.json", timeout=20).json()
+    assert document == json.loads(json.dumps(openapi(ROUTES, PREFIX))) and document["openapi"].startswith("3.1")
+    operations = {path: one["get"] for path, one in document["paths"].items()}
+    assert set(operations) == {*(PREFIX + route.path for route in ROUTES), f"{PREFIX}/history/all.zip"}
+    idents = [one["operationId"] for one in operations.values()]
+    assert len(set(idents)) == len(idents) and all(ident.isidentifier() for ident in idents)
+    for operation in operations.values():
+        assert operation["summary"] and operation["description"] and operation["tags"]
+        assert {"200", "400", "503"} <= operation["responses"].keys()
+        for word in operation["parameters"]:
+            schema = word["schema"]
+            assert word["description"] and schema["examples"], word
+            if schema["type"] == "integer":
+                assert schema["minimum"] < schema["maximum"]
+            elif schema["type"] == "string":
+                assert schema.keys() & {"enum", "pattern", "maxLength"}, word
+            else:
+                assert schema["maxItems"] == 500 and not word["explode"]
+    for route in ROUTES:
+        operation = operations[PREFIX + route.path]
+        assert {one["name"] for one in operation["parameters"]} == {*route.words, "format", "limit", "offset"}
+        rows = operation["responses"]["200"]["content"]["application/json"]["schema"]["properties"]["rows"]["items"]
+        assert rows["required"] == list(route.columns)
+        assert all(one["description"] for one in rows["properties"].values())
+    told = {name for route in ROUTES for name in (*route.columns, *route.sometimes)}
+    assert told == set(COLUMNS)

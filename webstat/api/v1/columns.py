@@ -56,7 +56,6 @@ COLUMNS: Mapping[str, Column] = {
         cluster_state="how well the cluster is known: live, partial, late, new, refused or silent",
         weekday="day of the week by the zone of the question",
         size="job size class, by cores",
-        walltime="walltime class",
         id="the job's id, as the scheduler writes it",
         user="user",
         group="group; nothing where none is told",

@@ -125,8 +125,8 @@ def _parameters(words: Words) -> list[dict[str, Any]]:
             "in": "query",
             "description": word.said[0].upper() + word.said[1:],
             "required": False,
-            "schema": dict(word.schema),
-            "example": word.example,
+            # Not beside the schema: the page would fill in every example, and all words together ask nothing sensible.
+            "schema": {**word.schema, "examples": [word.example]},
             **({"style": "form", "explode": False} if word.is_list else {}),
         }
         for name, word in words.items()

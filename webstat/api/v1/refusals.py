@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
-from webstat.errors import NoMoment, WebError
+from webstat.errors import NoMoment, StoreEmpty, WebError
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +73,9 @@ def refused(error: Exception) -> Response:
             return refusal(400, [str(error)])
         case RequestValidationError():
             return refusal(400, [f"{one['loc'][-1]}: {one['msg']}." for one in error.errors()])
+        case StoreEmpty():
+            said = f"There is no store to read yet ({error}); the collector makes it."
+            return refusal(503, [said], {"Retry-After": str(RETRY_SECONDS)})
         case WebError():
             return refusal(503, [f"The store could not be read: {error}."], {"Retry-After": str(RETRY_SECONDS)})
         case HTTPException():

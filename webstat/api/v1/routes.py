@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 
+from collector.database import known_revisions
 from webstat.api.asked import Asking
 from webstat.api.v1 import everything, history, live, use
 from webstat.api.v1.openapi import openapi
@@ -35,6 +36,10 @@ from webstat.api.v1.words import (
     read_form,
 )
 from webstat.data.explore import behind
+from webstat.data.queries.now import load_clusters
+from webstat.data.queries.revision import load_revision
+from webstat.data.source import Source
+from webstat.errors import StoreBroken
 from webstat.format import shorten
 
 PREFIX = "/api/v1"
@@ -88,6 +93,7 @@ def router() -> APIRouter:
     @routes.api_route(PREFIX + "/history/all.zip", methods=METHODS)
     def all_zip(request: Request, source: Asking) -> Response:
         words, form = read_form(request.query_params, HISTORY, MOST_ROWS, form={})
+        _check(source)
         return everything.archive(Look(source, words, form, time.time()))
 
     described = openapi(ROUTES, PREFIX)
@@ -109,9 +115,22 @@ def router() -> APIRouter:
 def _answer(route: Route) -> Callable[..., Response]:
     def answer(request: Request, source: Asking) -> Response:
         words, form = read_form(request.query_params, route.words, route.usual_limit)
+        _check(source)
         return respond(request, route.make(Look(source, words, form, time.time())), form)
 
     return answer
+
+
+def _check(source: Source) -> None:
+    """Where the store is not there, or another version's, pages show clusters without a report; a program must be told.
+
+    Raises StoreEmpty, StoreBroken.
+    """
+    head = source.remember(("revision",), lambda: known_revisions()[0])
+    revision = source.ask(load_revision)
+    if revision not in (None, head):
+        raise StoreBroken(f"its schema is {revision}, this webstat reads {head}")
+    source.ask(load_clusters)
 
 
 def _unknown(request: Request, known: Sequence[BaseRoute]) -> Response:

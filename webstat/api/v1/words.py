@@ -70,8 +70,8 @@ def _one(said: str, names: Iterable[str], usual: str | None = None, example: str
 
 
 def _several(several: str, example: str, known: Iterable[str] | None = None) -> Word:
-    item = {"type": "string"} | ({} if known is None else {"enum": list(known)})
-    schema = {"type": "array", "items": item, "maxItems": MOST_ITEMS}
+    item = {"type": "string"} | ({"pattern": "^[^,]+$"} if known is None else {"enum": list(known)})
+    schema = {"type": "array", "items": item, "minItems": 1, "maxItems": MOST_ITEMS}
     return Word(f"only these {several}, divided by commas", schema, [example])
 
 
@@ -170,7 +170,9 @@ FREE: Words = {
 
 JOBS_NOW: Words = {
     "q": Word(
-        "words that must stand in a job's id, names or reason", {"type": "string", "maxLength": LONGEST_TEXT}, "fold"
+        "words that must stand in a job's id, names or reason",
+        {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT},
+        "fold",
     ),
     "state": _several("states; those that live where not told", "running", GROUPS),
     **LIVE,
@@ -241,6 +243,8 @@ def _misread(name: str, text: str, word: Word) -> str | None:
     """What is wrong with a word by its schema; numbers are read_number()'s to check."""
     schema = word.schema
     if word.is_list:
+        if "" in text.split(","):
+            return f"{name} has a name that is empty; leave it out, or write e.g. {name}={','.join(word.example)}."
         items, known = listed(text), schema["items"].get("enum")
         strange = [item for item in items if known is not None and item not in known]
         if strange:
