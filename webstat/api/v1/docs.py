@@ -31,6 +31,7 @@ PAGE = """<!doctype html>
 <link rel="icon" type="image/svg+xml" href="{icon}">
 <link rel="stylesheet" href="{style}">
 <link rel="stylesheet" href="{look}">
+<script src="{first}"></script>
 </head>
 <body>
 <nav class="api-nav" aria-label="Main"><a href="/"><b>:</b>webstat<b>:</b></a> <a href="/api/v1/openapi.json">openapi.json</a></nav>
@@ -51,6 +52,7 @@ def page(assets: Assets) -> APIRouter:
         style=escape(assets.url("vendor/swagger-ui.css")),
         look=escape(assets.url("api-docs.css")),
         bundle=escape(assets.url("vendor/swagger-ui-bundle.js")),
+        first=escape(assets.url("first.js")),
         own=escape(assets.url("api-docs.js")),
     )
     headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from webstat.api.v1.columns import COLUMNS, Kind
 from webstat.api.v1.formats import FORMATS
 from webstat.api.v1.refusals import PROBLEM
-from webstat.api.v1.words import FORM, HISTORY, Words
+from webstat.api.v1.words import FORM, HISTORY, Word, Words
 from webstat.data.explore.buckets import STEPS
 from webstat.health import State
 
@@ -123,7 +123,7 @@ def _parameters(words: Words) -> list[dict[str, Any]]:
         {
             "name": name,
             "in": "query",
-            "description": word.said[0].upper() + word.said[1:],
+            "description": f"{word.said[0].upper()}{word.said[1:]}, e.g. `{_written(word)}`",
             "required": False,
             # Not beside the schema: the page would fill in every example, and all words together ask nothing sensible.
             "schema": {**word.schema, "examples": [word.example]},
@@ -131,6 +131,10 @@ def _parameters(words: Words) -> list[dict[str, Any]]:
         }
         for name, word in words.items()
     ]
+
+
+def _written(word: Word) -> str:
+    return ",".join(word.example) if word.is_list else str(word.example)
 
 
 _BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
