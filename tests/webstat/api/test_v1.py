@@ -24,7 +24,6 @@ from arro3.io import read_parquet
 from hypothesis import HealthCheck, given, settings, strategies
 from openpyxl.utils.escape import unescape
 
-from collector.settings import Settings
 from tests.webstat.data.explore.random_store import UNTIL, make_jobs, write_store
 from tests.webstat.served import Server, served, settings_for
 from tests.webstat.stores import HOSTILE, Builder, Shape
@@ -73,7 +72,7 @@ def random(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Clusters whose jobs are all known: of the past."""
     url = f"sqlite:///{tmp_path_factory.mktemp('random')}/store.sqlite"
     write_store(Path(url.removeprefix("sqlite:///")), make_jobs(5, 500)).dispose()
-    of_site = Settings.model_validate({"store": {"url": url}})
+    of_site = settings_for(url)
     source = Source(of_site)
     with served(of_site) as server:
         yield Site(server, source)

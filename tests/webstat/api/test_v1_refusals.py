@@ -10,6 +10,7 @@ import requests
 from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
 
+from collector.settings import AccessSettings
 from tests.webstat.served import Server, served, settings_for
 from tests.webstat.stores import Builder, Shape
 from webstat.api.asked import source_of
@@ -112,6 +113,18 @@ def test_who_has_the_rows_already_is_told_so(builder: Builder, site: Server, rou
     news = asked(site, path, **{"If-None-Match": mark})
     assert news.status_code == 200 and news.headers["ETag"] != mark
     assert news.json()["meta"]["clusters"]["two"]["report"] == first.json()["meta"]["clusters"]["two"]["report"] + 1
+
+
+def test_what_is_refused_at_the_door_has_the_shape(builder: Builder, site: Server) -> None:
+    token = {"Authorization": "Bearer nobody's"}
+    for path in (*(route.path for route in ROUTES), "/nothing"):
+        assert problems(asked(site, path, **token), 401) == ["This token is not known, or no longer."]
+    few = settings_for(builder.url, "one", "two").model_copy(update={"access": AccessSettings(exports_a_minute=1)})
+    with served(few) as server:
+        assert asked(server, "/nodes?format=csv").status_code == 200
+        again = asked(server, "/nodes?format=csv")
+        assert "files a minute" in problems(again, 429)[0] and int(again.headers["Retry-After"]) > 0
+        assert asked(server, "/nodes").status_code == 200
 
 
 def test_what_fastapi_itself_refuses_has_the_shape() -> None:

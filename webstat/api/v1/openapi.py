@@ -85,7 +85,7 @@ def _operation(route: Described) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The rows",
-                "headers": _HEADERS,
+                "headers": {name: _HEADERS[name] for name in ("X-Total-Count", "Link", "ETag")},
                 "content": {
                     "application/json": {"schema": _rows(route, "HistoryMeta" if history else "NowMeta")},
                     **files,
@@ -262,6 +262,7 @@ _PROBLEM = {
 }
 
 _HEADERS: dict[str, Any] = {
+    "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}, "required": True},
     "X-Total-Count": {"description": "Rows in all", "schema": {"type": "integer"}, "required": True},
     "Link": {"description": "Addresses of the rows before and after: prev and next", "schema": {"type": "string"}},
     "ETag": {"description": "For If-None-Match", "schema": {"type": "string"}, "required": True},
@@ -284,16 +285,33 @@ _REFUSALS = {
         "Bad Request",
         "There is no word 'usr' here. There are: cluster, at, format, limit, offset.",
     ),
+    "Unknown": _refusal(
+        "Where webstat is not open to all: nobody is signed in, or the token is not known",
+        401,
+        "Unauthorized",
+        "Sign in first, or send a token: Authorization: Bearer ….",
+    ),
+    "Forbidden": _refusal("Who asks may not see this", 403, "Forbidden", "This token has no scope to read."),
+    "TooMany": _refusal(
+        "More files than may be taken in a minute",
+        429,
+        "Too Many Requests",
+        "Too many: 30 files a minute may be taken; the next in 20 s.",
+        **{"Retry-After": _HEADERS["Retry-After"]},
+    ),
     "NoStore": _refusal(
         "The store cannot be read",
         503,
         "Service Unavailable",
         "The store could not be read: unable to open database file.",
-        **{"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}, "required": True}},
+        **{"Retry-After": _HEADERS["Retry-After"]},
     ),
 }
 
 _REFUSED = {
     "400": {"$ref": "#/components/responses/Unread"},
+    "401": {"$ref": "#/components/responses/Unknown"},
+    "403": {"$ref": "#/components/responses/Forbidden"},
+    "429": {"$ref": "#/components/responses/TooMany"},
     "503": {"$ref": "#/components/responses/NoStore"},
 }
