@@ -351,6 +351,8 @@ def test_names_that_nobody_has_find_nothing(random: Site, name: str) -> None:
     for path in ("/history", "/history/jobs", "/history/totals"):
         told = random.json(path, **RANGE, account=name)
         assert told["meta"]["total"] == 0 and told["rows"] == []
+    told = random.json("/history", **RANGE, account=name, by="cluster", metric="utilisation")
+    assert told["rows"] == []  # of no cluster is there a line
 
 
 def test_what_lives_is_told_of_all_clusters(live: Site) -> None:

@@ -28,24 +28,27 @@ CLUSTERS = ("mercury", "bad", "unseen")
 
 CONFIG: dict[str, Any] = {
     "seed": 7,
-    "generation": {"deterministic": True, "max-examples": 8, "database": "none", "no-shrink": True},
+    "generation": {"deterministic": True, "max-examples": 6, "database": "none", "no-shrink": True},
     "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400"]}},
     # Their words are those of /history, read by the same function: the edges of each are not tried again.
     "operations": [
-        {"include-path-regex": "/history/(mix|jobs)", "phases": {"coverage": {"generation": {"mode": "positive"}}}},
-        {"include-path-regex": "/history/(?!mix|jobs).*", "phases": {"coverage": {"enabled": False}}},
+        {
+            "include-path-regex": "/history/.*",
+            "phases": {"coverage": {"enabled": False}, "fuzzing": {"generation": {"max-examples": 12}}},
+        },
     ],
 }
 
 SHORT: dict[str, Any] = {
     **CONFIG,
     "generation": {**CONFIG["generation"], "max-examples": 2},
-    "phases": {"coverage": {"enabled": False}},
+    "phases": {"coverage": {"enabled": False}, "examples": {"enabled": False}},
     "operations": [],
 }
 
 UNREADABLE: dict[str, Any] = {
     **SHORT,
+    "generation": {**CONFIG["generation"], "max-examples": 1},
     "checks": {
         "not_a_server_error": {"expected-statuses": ["400", "503"]},
         "positive_data_acceptance": {"expected-statuses": ["400", "503"]},
@@ -125,7 +128,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module", params=["missing", "of no tables", "past", "too new", "no database"])
+@pytest.fixture(scope="module", params=["missing", "of no tables", "past", "too new"])
 def unreadable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """What is no store of this version."""
     path = tmp_path_factory.mktemp("unreadable") / "store.sqlite"
@@ -141,8 +144,6 @@ def unreadable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         with sqlite3.connect(path) as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.close()
-    elif request.param == "no database":
-        path.write_bytes(b"this is no database, though long enough to be looked at" * 40)
     with served(settings_for(f"sqlite:///{path}", *CLUSTERS)) as server:
         yield server
 
