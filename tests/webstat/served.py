@@ -15,7 +15,7 @@ import zmq
 
 from agent.curve import Allowed, Door
 from agent.keys import KeyPair
-from collector.settings import ClusterSettings, CollectorSettings, Settings, StoreSettings, WebSettings
+from collector.settings import AccessSettings, ClusterSettings, CollectorSettings, Settings, StoreSettings, WebSettings
 from webstat.factory import create_app
 
 
@@ -27,6 +27,7 @@ def settings_for(url: str, *names: str, collector: FakeCollector | None = None, 
         collector=CollectorSettings(**ends),
         cluster=tuple(ClusterSettings(name=name, agent="tcp://127.0.0.1:1") for name in names),
         web=WebSettings(**web),
+        access=AccessSettings(exports_a_minute=1_000_000),  # tests take more files than people
     )
 
 

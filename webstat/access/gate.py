@@ -21,6 +21,7 @@ from webstat.access.audit import audit
 from webstat.access.limits import Limits
 from webstat.access.tokens import find_token
 from webstat.access.viewer import Role, Viewer
+from webstat.api.v1 import refusals
 from webstat.privacy import Level
 
 OPEN = ("/healthz", "/readyz", "/metrics", "/assets/", "/signin", "/signout", "/signed-out")
@@ -198,6 +199,8 @@ def refusal(scope: Scope, status: int, words: str, headers: dict[str, str] | Non
     """A refusal in the form that was asked for."""
     more = {"Cache-Control": "no-store", **({"WWW-Authenticate": "Bearer"} if status == 401 else {}), **(headers or {})}
     path = scope["path"]
+    if path == "/api/v1" or path.startswith("/api/v1/"):
+        return refusals.refusal(status, [words], more)
     if path.endswith((".txt", ".csv")) or (scope["type"] == "http" and wants_page(scope)):
         return PlainTextResponse(words + "\n", status, headers=more)
     return JSONResponse({"ok": False, "message": words, "error": words}, status, headers=more)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from webstat.health import Cluster
 
 LISTED_PROPERTIES = 8
-"""How many kinds of node are told of a cluster."""
+"""How many kinds of node are told of a cluster where not more are asked for."""
 
 STARTS_JOBS = frozenset({"open", "unknown"})
 """States of a queue whose room can be used by a job that is submitted now."""
@@ -82,12 +82,12 @@ class Free:
     waiting: int
     queues: tuple[Place, ...] = ()
     properties: tuple[Place, ...] = ()
-    """Properties that tell nodes apart and are no queue's name; the roomiest LISTED_PROPERTIES of them."""
+    """Properties that tell nodes apart and are no queue's name; the roomiest of them."""
     more_properties: int = 0
 
 
-def at(source: Source, cluster: Cluster) -> Free:
-    """The room of a cluster at its newest report."""
+def at(source: Source, cluster: Cluster, most: int = LISTED_PROPERTIES) -> Free:
+    """The room of a cluster at its newest report, by at most so many properties."""
 
     def make() -> Free:
         reservations = source.read(load_reservations, cluster.id or 0, stamp=cluster.report)
@@ -95,12 +95,18 @@ def at(source: Source, cluster: Cluster) -> Free:
         reserved = set(reservations["queue"].dropna())
         if cluster.scheduler_kind == "openpbs":
             reserved |= {name for name in queues["name"] if RESERVATION_QUEUE(name)}
-        return free(source.nodes(cluster), queues, source.totals(cluster), reserved)
+        return free(source.nodes(cluster), queues, source.totals(cluster), reserved, most)
 
-    return source.remember(("free", cluster.id, cluster.report), make)
+    return source.remember(("free", cluster.id, cluster.report, most), make)
 
 
-def free(nodes: pd.DataFrame, queues: pd.DataFrame, totals: pd.DataFrame, reserved: Collection[str] = ()) -> Free:
+def free(
+    nodes: pd.DataFrame,
+    queues: pd.DataFrame,
+    totals: pd.DataFrame,
+    reserved: Collection[str] = (),
+    most: int = LISTED_PROPERTIES,
+) -> Free:
     """The room from load_nodes(), load_queues() and load_job_totals(); `reserved` are the queues of reservations."""
     whole = room(nodes, totals)
     members = _members(nodes)
@@ -123,7 +129,7 @@ def free(nodes: pd.DataFrame, queues: pd.DataFrame, totals: pd.DataFrame, reserv
             )
         )
     kinds = _kinds(nodes, members, set(listed["name"]))
-    properties = [Place(name, _part(nodes, members[name], whole)) for name in kinds[:LISTED_PROPERTIES]]
+    properties = [Place(name, _part(nodes, members[name], whole)) for name in kinds[:most]]
     return Free(
         room=whole,
         waiting=frames.jobs(totals).queued,

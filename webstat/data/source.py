@@ -165,17 +165,17 @@ class Source:
         until = int(cluster.taken_at or 0) // HOUR * HOUR + HOUR
         return self.read(past.load_waits, cluster.id or 0, until - WEEK, until, stamp=until)
 
-    def usage(self, cluster: Cluster, until: float, by: str = "user") -> usage.Usage:
-        """Cores in use in the 24 hours before `until`, by user, group or queue; gaps open."""
+    def usage(self, cluster: Cluster, until: float, by: str = "user", named: int | None = usage.NAMED) -> usage.Usage:
+        """Cores in use in the 24 hours before `until`, by user, group or queue; gaps open. `named` of them, None for all."""
         since, end = usage.window(until)
 
         def make() -> usage.Usage:
             spans = self.ask(past.load_core_spans, cluster.id or 0, since, end, by)
             polls = self.ask(past.load_polls, cluster.id or 0, since - DAY)
             known = usage.known_stretches(polls, cluster.period_seconds, since, min(end, cluster.taken_at or 0))
-            return usage.usage(spans, known, since, end)
+            return usage.usage(spans, known, since, end, named=named)
 
-        return self.remember(("usage", cluster.id, by, cluster.report, end), make)
+        return self.remember(("usage", cluster.id, by, named, cluster.report, end), make)
 
     def usable(self, cluster: Cluster, until: float) -> pd.Series:
         """Usable cores at the steps of usage()."""

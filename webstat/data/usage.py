@@ -20,6 +20,9 @@ from webstat.health import LATE_AFTER
 STEP = 900
 """Seconds of one step of the last 24 hours."""
 
+NAMED = 7
+"""Holders that are told one by one where not all are."""
+
 SHORTEST_ZOOM = 60
 """Seconds below which a zoom shows nothing."""
 
@@ -86,9 +89,9 @@ class Usage:
 
 
 def usage(
-    spans: pd.DataFrame, known: Sequence[Stretch], since: int, until: int, step: int = STEP, named: int = 7
+    spans: pd.DataFrame, known: Sequence[Stretch], since: int, until: int, step: int = STEP, named: int | None = NAMED
 ) -> Usage:
-    """Add up load_core_spans() over [since, until), whole steps, with columns for at most `named` holders."""
+    """Add up load_core_spans() over [since, until), whole steps, with columns for at most `named` holders, None for all."""
     edges = np.arange(since, until + 1, step, dtype="float64")
     index = pd.Index(edges[:-1].astype("int64"), name="at")
     seconds = _known_seconds(known, edges)

@@ -21,7 +21,7 @@ def archive(look: Look) -> Response:
     """The answer; what has more rows than one answer holds is cut, and the text says so."""
     asked, _ = history.asked_for(look)
     found = answered(look.source, asked)
-    sheets = {"series": history.series_of(found), "totals": history.totals_of(found)}
+    sheets = {"series": history.series_of(found, look.now), "totals": history.totals_of(found, look.now)}
     sheets["week"] = history.week_of(look, asked)
     sheets |= {f"mix-{by}": history.mix_of(look, asked, by) for by in CLASSES}
     sheets |= {"waits": history.waits_of(look, asked), "nodes": history.nodes_of(look, asked)}

@@ -8,17 +8,38 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from webstat.api.v1.refusals import Refused
 from webstat.api.v1.sheets import Look, Sheet
-from webstat.api.v1.words import MOST_ROWS, Refused
+from webstat.api.v1.there import about
+from webstat.api.v1.words import MOST_ROWS
 from webstat.data.explore import tables
-from webstat.data.explore.answer import Answer, answered, gaps
+from webstat.data.explore.answer import Answer, Gap, answered, gaps
 from webstat.data.explore.behind import Wanted, behind, read_wanted
-from webstat.data.explore.cut import CLASSES
 from webstat.data.explore.explorer import Asked
 from webstat.data.explore.quantiles import QUANTILES, WITHIN
 from webstat.format import iso
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+SERIES = ("at", "until", "key", "name", "value", "known", "usable_core_hours")
+
+SPREAD = ("before", *(f"{what}_{share * 100:.0f}" for what in ("wait", "slowdown") for share in QUANTILES))
+"""Columns of a series that is divided by nothing: of the period before, and of waits and slowdowns."""
+
+TOTALS = (
+    "key", "name", "value", "before", "share", "core_hours", "submitted", "started", "ended", "exited", "failed",
+    "wait_50", "wait_90", "cpu_efficiency",
+)  # fmt: skip
+
+WEEK = ("weekday", "hour", "utilisation")
+
+MIX = ("key", "name", "core_hours", "ended", "share")
+
+WAITS = ("cluster", "title", "queue", "size", "jobs", *(f"wait_{share * 100:.0f}" for share in QUANTILES))
+
+NODES = ("at", "until", "up", "offline", "down")
+
+WORST_NODES = ("cluster", "name", "times", "offline_seconds", "down_seconds")
 
 _RESOLUTION = {"hour": "hourly", "day": "daily", "week": "weekly", "month": "monthly"}
 
@@ -26,13 +47,13 @@ _RESOLUTION = {"hour": "hourly", "day": "daily", "week": "weekly", "month": "mon
 def series(look: Look) -> Sheet:
     """The metric by bucket and key; divided by nothing, also that of the period before and its spread."""
     asked, _ = asked_for(look)
-    return series_of(answered(look.source, asked))
+    return series_of(answered(look.source, asked), look.now)
 
 
 def totals(look: Look) -> Sheet:
     """Each key over the whole range, most first."""
     asked, _ = asked_for(look)
-    return totals_of(answered(look.source, asked))
+    return totals_of(answered(look.source, asked), look.now)
 
 
 def week(look: Look) -> Sheet:
@@ -44,10 +65,7 @@ def week(look: Look) -> Sheet:
 def mix(look: Look) -> Sheet:
     """What jobs were mixed of."""
     asked, _ = asked_for(look)
-    of = look.words.get("of", "size")
-    if of not in CLASSES:
-        raise Refused([f"of={of[:40]!r} is unknown; write one of {', '.join(CLASSES)}."])
-    return mix_of(look, asked, of)
+    return mix_of(look, asked, look.words.get("of", "size"))
 
 
 def waits(look: Look) -> Sheet:
@@ -68,7 +86,7 @@ def worst_nodes(look: Look) -> Sheet:
     frame = look.source.explorer.worst_nodes(asked, MOST_ROWS)
     names = {cluster.id: cluster.name for cluster in asked.clusters}
     columns = {"cluster": [names[one] for one in frame["cluster_id"]]}
-    columns |= {name: frame[name].to_numpy() for name in ("name", "times", "offline_seconds", "down_seconds")}
+    columns |= {name: frame[name].to_numpy() for name in WORST_NODES[1:]}
     return Sheet(_file("history-worst-nodes", asked), columns, meta_of(look, asked))
 
 
@@ -84,7 +102,7 @@ def jobs(look: Look) -> Sheet:
         "event": wanted.event,
         "sort": wanted.sort,
         "core_hours": found.jobs.core_seconds / 3600,
-        "no_longer_kept": [{"cluster": title, "ended_before": iso(until)} for title, until in found.unkept],
+        "no_longer_kept": [{"title": title, "ended_before": iso(until)} for title, until in found.unkept],
     }
     return Sheet(_file("history-jobs", asked), found.columns, meta, found.jobs.total)
 
@@ -103,7 +121,7 @@ def asked_for(look: Look) -> tuple[Asked, Wanted]:
     return source.explorer.asked(wanted.question, clusters), wanted
 
 
-def series_of(found: Answer) -> Sheet:
+def series_of(found: Answer, now: float) -> Sheet:
     """The chart of an answer."""
     asked, buckets = found.asked, len(found.edges) - 1
     if asked.question.by is None:
@@ -125,10 +143,10 @@ def series_of(found: Answer) -> Sheet:
         if found.lines is not None:
             what = found.metric.distributed
             columns |= {f"{what}_{share * 100:.0f}": line for share, line in zip(QUANTILES, found.lines, strict=True)}
-    return Sheet(_file("history", asked, metric=True), columns, _meta_of_answer(found))
+    return Sheet(_file("history", asked, metric=True), columns, _meta_of_answer(found, now))
 
 
-def totals_of(found: Answer) -> Sheet:
+def totals_of(found: Answer, now: float) -> Sheet:
     """The table of an answer; `all` of its meta is over everything."""
     frame = found.totals
     columns = {"key": frame["word"].to_numpy(), "name": frame["name"].to_numpy()}
@@ -137,7 +155,7 @@ def totals_of(found: Answer) -> Sheet:
         for name in frame.columns
         if name not in ("key", "name", "word")
     }
-    meta = _meta_of_answer(found)
+    meta = _meta_of_answer(found, now)
     meta |= {"all": _told(found.all), "all_before": None if found.all_before is None else _told(found.all_before)}
     return Sheet(_file("history-totals", found.asked, metric=True), columns, meta)
 
@@ -158,15 +176,15 @@ def mix_of(look: Look, asked: Asked, by: str) -> Sheet:
     """tables.mix() of a cut by classes."""
     frame = tables.mix(look.source.explorer, asked, by)
     columns = {"key": frame["word"].to_numpy()}
-    columns |= {name: frame[name].to_numpy() for name in ("name", "core_hours", "ended", "share")}
+    columns |= {name: frame[name].to_numpy() for name in MIX[1:]}
     return Sheet(_file(f"history-mix-by-{by}", asked), columns, {**meta_of(look, asked), "of": by})
 
 
 def waits_of(look: Look, asked: Asked) -> Sheet:
     """tables.waits()."""
     frame = tables.waits(look.source.explorer, asked)
-    names = {"title": "cluster", "queue": "queue", "size": "size", "jobs": "jobs"}
-    names |= {"wait_50": "wait_half", "wait_90": "wait_most"}
+    names = {"cluster": "cluster_word", "title": "cluster", "queue": "queue", "size": "size", "jobs": "jobs"}
+    names |= {"wait_50": "wait_half", "wait_75": "wait_75", "wait_90": "wait_most", "wait_95": "wait_95"}
     columns = {name: frame[theirs].to_numpy() for name, theirs in names.items()}
     return Sheet(_file("history-waits", asked), columns, meta_of(look, asked))
 
@@ -175,11 +193,11 @@ def nodes_of(look: Look, asked: Asked) -> Sheet:
     """tables.nodes()."""
     frame = tables.nodes(look.source.explorer, asked)
     columns = {"at": frame["at"].to_numpy(), "until": asked.edges[1:]}
-    columns |= {name: frame[name].to_numpy() for name in ("up", "offline", "down")}
+    columns |= {name: frame[name].to_numpy() for name in NODES[2:]}
     return Sheet(_file("history-nodes", asked), columns, meta_of(look, asked))
 
 
-def _meta_of_answer(found: Answer) -> dict[str, Any]:
+def _meta_of_answer(found: Answer, now: float) -> dict[str, Any]:
     asked = found.asked
     question = asked.question
     compared = None
@@ -187,16 +205,17 @@ def _meta_of_answer(found: Answer) -> dict[str, Any]:
         before = asked.before
         told = found.all_before is not None
         compared = {**_range(int(before[0]), int(before[1])), "known": found.known_before, "told": told}
-    about = {"metric": question.metric, "unit": found.metric.unit, "by": question.by}
-    return {**_meta(asked, found.gaps), **about, "compared": compared}
+    measured = {"metric": question.metric, "unit": found.metric.unit, "by": question.by}
+    return {**_meta(asked, found.gaps, now), **measured, "compared": compared}
 
 
 def meta_of(look: Look, asked: Asked) -> dict[str, Any]:
     """What a table rests on, how exact it is, and until when it is known."""
-    return _meta(asked, gaps(look.source.explorer.stretches(asked, asked.since, asked.until), asked))
+    stretches = look.source.explorer.stretches(asked, asked.since, asked.until)
+    return _meta(asked, gaps(stretches, asked), look.now)
 
 
-def _meta(asked: Asked, open_gaps: tuple[Any, ...]) -> dict[str, Any]:
+def _meta(asked: Asked, open_gaps: tuple[Gap, ...], now: float) -> dict[str, Any]:
     question = asked.question
     step = question.step if asked.exact else "month"
     exact = f"{_RESOLUTION[step]} buckets, exact to the second"
@@ -211,7 +230,8 @@ def _meta(asked: Asked, open_gaps: tuple[Any, ...]) -> dict[str, Any]:
         "exact": asked.exact,
         "resolution": exact,
         "known_until": {names[one.id]: iso(one.until) if one.until else None for one in asked.known},
-        "gaps": [{"cluster": gap.cluster, **_range(gap.since, gap.until)} for gap in open_gaps],
+        "clusters": about(asked.clusters, now),
+        "gaps": [{"cluster": gap.name, **_range(gap.since, gap.until)} for gap in open_gaps],
     }
 
 

@@ -33,11 +33,12 @@ _TABLE = ("core_seconds", "ended", "exited", "failed", "cpu_used", "cpu_core_sec
 
 @dataclass(frozen=True)
 class Gap:
-    """A stretch of which the jobs of a cluster are not known."""
+    """A stretch of which the jobs of a cluster, by its title and by its name in addresses, are not known."""
 
     cluster: str
     since: int
     until: int
+    name: str
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
         own, wide_own = usable, wide_usable
         if question.metric == "utilisation" and question.by == "cluster":  # each of its own cores
             metric = replace(metric, unit="share of the cluster's own usable cores", additive=False)
-            own = np.stack([explorer.capacity(asked, all_edges, key)["usable"].to_numpy() for key in cut.keys])
+            own = explorer.usable(asked, all_edges, cut.keys)
             wide_own = _summed(own, halves)
         series, whole = _values(metric.value, measured, np.diff(all_edges), usable, own)
         value, together = _values(metric.value, totals, np.diff(wide), wide_usable, wide_own)
@@ -238,7 +239,7 @@ def gaps(stretches: pd.DataFrame, asked: Asked) -> tuple[Gap, ...]:
     for cluster in asked.clusters:
         mine = known.get(cluster.id or 0, [])
         found += [
-            Gap(cluster.title, int(start), int(end))
+            Gap(cluster.title, int(start), int(end), cluster.name)
             for start, end in usage.gaps(mine, asked.since, asked.until, SHORTEST_GAP_SECONDS)
             if end - start >= SHORTEST_GAP_SECONDS
         ]

@@ -290,29 +290,30 @@ class Explorer:
         self._recent.put(place, lives, sum(numbers.nbytes for numbers in lives.jobs.values()))
         return lives
 
-    def capacity(self, asked: Asked, edges: Numbers, cluster_id: int | None = None) -> pd.DataFrame:
+    def capacity(self, asked: Asked, edges: Numbers) -> pd.DataFrame:
         """Capacity by bucket: installed, usable, gpus (core and GPU seconds), nodes, nodes_offline, nodes_down (node seconds).
 
-        Of all clusters of the question together, or of one of them.
+        Of all clusters of the question together.
         """
-        ids = asked.ids if cluster_id is None else (cluster_id,)
+        frame, size = self._capacity(asked, edges, False)
+        rows = np.zeros(len(frame), dtype=np.int64)
+        names = frame.columns[1:]
+        return pd.DataFrame({name: _spread(asked, edges, frame, size, name, rows, 1)[0] for name in names})
+
+    def usable(self, asked: Asked, edges: Numbers, cluster_ids: Sequence[int]) -> Numbers:
+        """Usable core-seconds of each of these clusters by bucket, of shape (clusters, buckets)."""
+        frame, size = self._capacity(asked, edges, True)
+        places = {one: place for place, one in enumerate(cluster_ids)}
+        frame = frame[frame["cluster_id"].isin(cluster_ids)]
+        rows = np.array([places[one] for one in frame["cluster_id"].tolist()], dtype=np.int64)
+        return _spread(asked, edges, frame, size, "usable", rows, len(cluster_ids))
+
+    def _capacity(self, asked: Asked, edges: Numbers, apart: bool) -> tuple[pd.DataFrame, int]:
+        """load_capacity() of the clusters, and the seconds of its buckets."""
         since, until = int(edges[0]), int(edges[-1])
         by_day = until - since > MOST_HOURS or since < self._ask(history.load_hours_since, asked.ids)
-        frame = self._ask(history.load_capacity, ids, since, until, by_day)
-        starts = frame["bucket"].to_numpy()
-        size = buckets.DAY if by_day else buckets.HOUR
-        last = max((cluster.until for cluster in asked.known), default=until)
-        ends = np.maximum(np.minimum(starts + size, last), starts + 1)
-        rates = frame[frame.columns[1:]].to_numpy(dtype=np.float64) / size
-        if len(rates) > 1 and starts[-1] + size > last:
-            rates[-1] = rates[-2]  # what goes on is summed now and then only: its nodes are those of the hour before
-        rows = np.zeros(len(starts), dtype=np.int64)
-        return pd.DataFrame(
-            {
-                name: spread(rows, starts, ends, rates[:, place], edges, 1)[0]
-                for place, name in enumerate(frame.columns[1:])
-            }
-        )
+        frame = self._ask(history.load_capacity, asked.ids, since, until, by_day, apart)
+        return frame, buckets.DAY if by_day else buckets.HOUR
 
     def stretches(self, asked: Asked, since: int, until: int) -> pd.DataFrame:
         """load_known() of the clusters."""
@@ -357,3 +358,18 @@ class Explorer:
             unknown = [word for word in words if word not in found and word != NONE]
             return (*found.values(), *([0] if NONE in words else [])), unknown
         return tuple(key for key, (word, _) in CLASSES[by].items() if word in words), []
+
+
+def _spread(
+    asked: Asked, edges: Numbers, frame: pd.DataFrame, size: int, name: str, rows: Numbers, count: int
+) -> Numbers:
+    """A column of load_capacity() over the buckets of `edges`, of shape (count, buckets); equal `rows` stand together."""
+    starts = frame["bucket"].to_numpy()
+    last = max((cluster.until for cluster in asked.known), default=int(edges[-1]))
+    ends = np.maximum(np.minimum(starts + size, last), starts + 1)
+    rates = frame[name].to_numpy(dtype=np.float64) / size
+    # What goes on is summed now and then only: its nodes are those of the hour before.
+    goes_on = np.flatnonzero((rows[1:] == rows[:-1]) & (np.append(rows[2:], -1) != rows[1:])) + 1
+    goes_on = goes_on[starts[goes_on] + size > last]
+    rates[goes_on] = rates[goes_on - 1]
+    return spread(rows, starts, ends, rates, edges, count)

@@ -139,7 +139,7 @@ def _range(
 ) -> tuple[str | None, int, int]:
     end = int(now) + 1
     if "from" in query or "to" in query:
-        since, until = (_at(query.get(word), zone) for word in ("from", "to"))
+        since, until = (read_moment(query.get(word), zone) for word in ("from", "to"))
         if since is None and query.get("from"):
             problems.append(f"{query['from'][:40]!r} is no date; write e.g. 2026-10-24 or 2026-10-24T14:00.")
         if until is None and query.get("to"):
@@ -160,8 +160,8 @@ def _range(
     return preset, midnight(today - timedelta(days=RANGES[preset] - 1), zone), end
 
 
-def _at(text: str | None, zone: tzinfo) -> int | None:
-    """Unix seconds, a date, or a date with a time of day; local where it names no zone."""
+def read_moment(text: str | None, zone: tzinfo) -> int | None:
+    """The second that a text names: unix seconds, a date, or a date with a time of day; local where it names no zone."""
     if not text:
         return None
     if re.fullmatch(r"\d{1,11}", text, re.ASCII) and len(text) > 8:
@@ -174,11 +174,11 @@ def _at(text: str | None, zone: tzinfo) -> int | None:
 
 
 def _moment(at: int, zone: tzinfo) -> str:
-    """Shortest text that _at() reads as this second."""
+    """Shortest text that read_moment() reads as this second."""
     local = datetime.fromtimestamp(at, zone)
     for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M"):
         text = local.strftime(form)
-        if _at(text, zone) == at:
+        if read_moment(text, zone) == at:
             return text
     return str(at)
 

@@ -5,7 +5,6 @@ All are of the question's range and filters; its metric and cut matter to none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
@@ -18,6 +17,7 @@ from webstat.data.explore.answer import known_share
 from webstat.data.explore.cut import CLASSES, Product
 from webstat.data.explore.explorer import EVERYTHING, Asked, Explorer
 from webstat.data.explore.metrics import HOUR, divided
+from webstat.data.explore.quantiles import QUANTILES
 
 MOST_WEEK_SECONDS = 100 * buckets.DAY
 LONG_WEEK_SECONDS = 31 * buckets.DAY
@@ -94,16 +94,17 @@ def mix(explorer: Explorer, asked: Asked, by: str) -> pd.DataFrame:
     )
 
 
-def waits(explorer: Explorer, asked: Asked, shares: Sequence[float] = (0.5, 0.9)) -> pd.DataFrame:
+def waits(explorer: Explorer, asked: Asked) -> pd.DataFrame:
     """How long jobs waited, by cluster, queue and size: a row each where jobs started, in this order.
 
-    cluster, queue, size, size_word str (size in words), jobs int64, wait_half, wait_most float64 (seconds).
+    cluster, cluster_word, queue, size, size_word str (cluster as in addresses, size in words), jobs int64, wait_half,
+    wait_75, wait_most (90 %), wait_95 float64 (seconds).
     """
     edges = asked.edges[[0, -1]]
     cuts = ("cluster", "queue", "size")
     counter = explorer.counter(asked, asked.since, ("started",), cuts)
     product = Product(tuple(counter.cut(by, asked.since, asked.until, ("started",)) for by in cuts))
-    found, counts = counter.distributed(product, edges, "wait", shares)
+    found, counts = counter.distributed(product, edges, "wait", QUANTILES)
     some = np.flatnonzero(counts[:, 0])
     places = np.unravel_index(some, tuple(cut.size for cut in product.cuts))
     columns = [
@@ -114,12 +115,17 @@ def waits(explorer: Explorer, asked: Asked, shares: Sequence[float] = (0.5, 0.9)
     return pd.DataFrame(
         {
             "cluster": pd.Series(columns[0], dtype="str"),
+            "cluster_word": pd.Series(
+                explorer.words(asked, "cluster", [product.cuts[0].keys[place] for place in places[0]]), dtype="str"
+            ),
             "queue": pd.Series(columns[1], dtype="str"),
             "size": pd.Series([CLASSES["size"][key][0] for key in sizes], dtype="str"),
             "size_word": pd.Series(columns[2], dtype="str"),
             "jobs": counts[some, 0].astype(np.int64),
             "wait_half": found[some, 0, 0],
-            "wait_most": found[some, 0, 1],
+            "wait_75": found[some, 0, 1],
+            "wait_most": found[some, 0, 2],
+            "wait_95": found[some, 0, 3],
         }
     )
 

@@ -107,10 +107,12 @@ def _spans(connection: Connection, which: ColumnElement[bool]) -> Columns:
     return by_column(SPAN_ROW, rows)
 
 
-def load_capacity(engine: Engine, cluster_ids: Collection[int], since: int, until: int, by_day: bool) -> pd.DataFrame:
+def load_capacity(
+    engine: Engine, cluster_ids: Collection[int], since: int, until: int, by_day: bool, apart: bool = False
+) -> pd.DataFrame:
     """Capacity of all these clusters together by hour, or by (UTC) day, of those that touch [since, until).
 
-    bucket int64, installed, usable, gpus int64 (core and GPU seconds; GPUs are of usable nodes), nodes, nodes_offline,
+    cluster_id int64 where it is told of each cluster `apart`; bucket int64, installed, usable, gpus int64 (core and GPU seconds; GPUs are of usable nodes), nodes, nodes_offline,
     nodes_down int64 (node seconds).
     """
     table, size = (schema.capacity_day, 86400) if by_day else (schema.capacity_hour, 3600)
@@ -120,9 +122,10 @@ def load_capacity(engine: Engine, cluster_ids: Collection[int], since: int, unti
     def seconds(column: Any, when: ColumnElement[bool]) -> Any:
         return func.sum(case((when, column), else_=0))
 
+    by = (c.cluster_id, c.bucket) if apart else (c.bucket,)
     query = (
         select(
-            c.bucket,
+            *by,
             func.sum(c.core_seconds),
             seconds(c.core_seconds, c.state.not_in(_OFF)),
             seconds(c.gpu_seconds, usable),
@@ -131,11 +134,11 @@ def load_capacity(engine: Engine, cluster_ids: Collection[int], since: int, unti
             seconds(c.node_seconds, c.state.in_(_OUT[1:])),
         )
         .where(c.cluster_id.in_(cluster_ids), c.bucket > since - size, c.bucket < until)
-        .group_by(c.bucket)
-        .order_by(c.bucket)
+        .group_by(*by)
+        .order_by(*by)
     )
-    names = ("bucket", "installed", "usable", "gpus", "nodes", "nodes_offline", "nodes_down")
-    return read_frame(engine, query, dict.fromkeys(names, "int64"))
+    names = ("installed", "usable", "gpus", "nodes", "nodes_offline", "nodes_down")
+    return read_frame(engine, query, dict.fromkeys((*(column.name for column in by), *names), "int64"))
 
 
 def load_hours_since(engine: Engine, cluster_ids: Collection[int]) -> int:
