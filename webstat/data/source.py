@@ -167,7 +167,7 @@ class Source:
         def make() -> usage.Usage:
             spans = self.ask(past.load_core_spans, cluster.id or 0, since, end, by)
             polls = self.ask(past.load_polls, cluster.id or 0, since - DAY)
-            known = usage.known_stretches(polls, cluster.period_seconds, since, min(end, cluster.taken_at or 0))
+            known = usage.known_stretches(polls, cluster.wished, since, min(end, cluster.taken_at or 0))
             return usage.usage(spans, known, since, end)
 
         return self.remember(("usage", cluster.id, by, cluster.report, end), make)
@@ -231,11 +231,14 @@ def _cluster(row: Row[Any], veil: Veil | None) -> Cluster:
         demo=row.demo,
         id=row.id,
         period_seconds=row.period_seconds,
+        wished_seconds=row.wished_seconds,
+        load_share=row.load_share,
         scheduler_kind=row.scheduler_kind,
         scheduler_version=row.scheduler_version,
         report=row.report,
         taken_at=row.taken_at,
         query_seconds=row.query_seconds,
+        query_parts=tuple(json.loads(row.query_parts).items()) if row.query_parts else (),
         # Both quote what the scheduler printed, names and all.
         warnings=tuple(
             Warning(str(w.get("source", "")), str(w.get("message", "")) if veil is None else UNTOLD) for w in warnings
