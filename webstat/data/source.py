@@ -48,6 +48,15 @@ class Collectors:
         return self.refresh.get(cluster, self.otherwise)
 
 
+@dataclass(frozen=True)
+class Poller:
+    """A collector that runs, by its host and process, and the names of the clusters it polls."""
+
+    name: str
+    region: str | None
+    clusters: frozenset[str]
+
+
 class Source:
     """The store behind a memory; one for all pages and threads."""
 
@@ -120,6 +129,20 @@ class Source:
         named = self.settings.collector
         heard = frozenset(announce.values()) or frozenset({Peer(named.announce)})
         return Collectors(heard, refresh, Peer(named.refresh))
+
+    def pollers(self) -> tuple[Poller, ...]:
+        """The collectors that have entered themselves in the store, by name. Raises StoreBroken."""
+        try:
+            rows = self.ask(now.load_collectors)
+        except StoreEmpty:
+            rows = ()
+        polled: dict[tuple[str, str | None], set[str]] = {}
+        for row in rows:
+            polled.setdefault((row.name, row.region), set()).update({row.cluster} - {None})
+        return tuple(
+            Poller(name, region, frozenset(polled[name, region]))
+            for name, region in sorted(polled, key=lambda one: one[0])
+        )
 
     def read(self, load: Callable[..., T], *arguments: object, stamp: object) -> T:
         """`load(engine, *arguments)` of queries/, remembered until `stamp` is another one.

@@ -110,6 +110,39 @@ def load_polls(engine: Engine, cluster_id: int, since: int) -> pd.DataFrame:
     )
 
 
+def load_spent(engine: Engine, hour: int, day: int) -> pd.DataFrame:
+    """What commands for webstat took of each scheduler's time since seconds `hour` and `day`, a cluster a row.
+
+    cluster_id int64, rounds_hour int64, seconds_hour float64, rounds_day int64, seconds_day float64; those never asked left out.
+    """
+    p = schema.poll.c
+    in_hour = p.at >= hour
+    query = (
+        select(
+            p.cluster_id,
+            func.sum(case((in_hour, 1), else_=0)),
+            func.sum(case((in_hour, p.query_seconds), else_=0.0)),
+            func.count(),
+            func.sum(p.query_seconds),
+        )
+        # With the clusters, so that the index is used, which begins with them.
+        .where(p.cluster_id.in_(select(schema.cluster.c.id)), p.at >= day, schema.cost_of_poll())
+        .group_by(p.cluster_id)
+        .order_by(p.cluster_id)
+    )
+    return read_frame(
+        engine,
+        query,
+        {
+            "cluster_id": "int64",
+            "rounds_hour": "int64",
+            "seconds_hour": "float64",
+            "rounds_day": "int64",
+            "seconds_day": "float64",
+        },
+    )
+
+
 def load_capacity_hours(engine: Engine, cluster_id: int, since: int, until: int) -> pd.DataFrame:
     """Installed cores by node state and hour: bucket int64, state str, core_seconds int64."""
     c = schema.capacity_hour.c
