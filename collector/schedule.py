@@ -30,8 +30,8 @@ def fair_period(spent: Sequence[Spent], wished: float, share: float) -> int:
     """
     if not spent or share <= 0:
         return math.ceil(wished)
-    recent = [seconds for _, seconds in spent[-RECENT:]]
-    return math.ceil(max(wished, max(recent[-1], statistics.median(recent)) / share))
+    last = [seconds for _, seconds in spent[-RECENT:]]
+    return math.ceil(max(wished, max(last[-1], statistics.median(last)) / share))
 
 
 def recent(spent: Sequence[Spent], now: float) -> list[Spent]:

@@ -16,7 +16,7 @@ LOOKS = {
     Outcome.SOME: "b-gap",
     Outcome.FAILED: "b-bad",
     Outcome.BETWEEN: "b-wait",
-    Outcome.NONE: "b-none",
+    Outcome.NONE: "b-free",
 }
 MOST_NAMED = 3
 
@@ -26,10 +26,7 @@ def strip(cells: Sequence[Cell], view: View) -> html.Div:
     told = summary(cells, view)
     drawn = [html.I(className=LOOKS[cell.outcome], title=f"{_when(cell, view)}: {_words(cell)}") for cell in cells]
     kinds = [kind for kind in Outcome if any(cell.outcome is kind for cell in cells)]
-    legend: list[Part] = [
-        html.Span([html.I(className=f"ws-key {LOOKS[kind]}", **{"aria-hidden": "true"}), kind.value], className="me-3")
-        for kind in kinds
-    ]
+    legend: list[Part] = [html.Span([_key(kind), kind.value], className="me-3 text-nowrap") for kind in kinds]
     return html.Div(
         [
             html.Div("How polls went, last 24 h, half an hour a cell", className="ws-sub mb-1"),
@@ -47,6 +44,10 @@ def summary(cells: Sequence[Cell], view: View) -> str:
     bad = [_when(cell, view) for cell in cells if cell.failed]
     more = f" and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
     return f"{plural(polls, 'poll')}, {failed} failed: {', '.join(bad[-MOST_NAMED:])}{more}."
+
+
+def _key(kind: Outcome) -> html.I:
+    return html.I(className=f"ws-key {LOOKS[kind]}", **{"aria-hidden": "true"})
 
 
 def _when(cell: Cell, view: View) -> str:

@@ -96,12 +96,14 @@ def _numbers(cluster: Cluster, polls: pd.DataFrame, view: View) -> html.Div:
     how = "" if last is None else "no report" if pd.notna(polls["error_code"].iloc[-1]) else "of the last poll"
     cells = [
         kpi("Age of data", when, note=at, small=True),
-        kpi("Asked every", duration(cluster.period_seconds), note=due, small=True),
+        kpi("Asked every", _pause(cluster.period_seconds), note=due, small=True),
         kpi("Its commands took", cost, "s" if known else "", of_time or "not known yet", small=True, define=COMMANDS),
         kpi("Answer after", f"{last:.1f}" if last is not None else "–", "" if last is None else "s", how, small=True),
     ]
-    columns = [html.Div(one, className="col ps-2" if place % 4 else "col") for place, one in enumerate(cells)]
-    return html.Div(columns, className="row row-cols-2 row-cols-md-4 g-0 ws-kpis mt-3 mb-3")
+    # Two a row on phones, where the third is the first of its row.
+    looks = ("col", "col ps-2", "col ps-md-2", "col ps-2")
+    columns = [html.Div(one, className=look) for one, look in zip(cells, looks, strict=True)]
+    return html.Div(columns, className="row row-cols-2 row-cols-md-4 g-0 ws-kpis ws-pairs mt-3 mb-3")
 
 
 def _day(polls: pd.DataFrame, cluster: Cluster, view: View) -> html.Div:
@@ -111,7 +113,11 @@ def _day(polls: pd.DataFrame, cluster: Cluster, view: View) -> html.Div:
     known = usage.known_stretches(polls, cluster.wished, since, view.now)
     missed = usage.gaps(known, since, view.now, usage.LATE_AFTER * cluster.period_seconds)
     total = sum(over - start for start, over in missed)
-    words = "No gap." if not missed else f"{plural(len(missed), 'gap')} between reports, {duration(total)} in all."
+    words = (
+        f"{plural(len(missed), 'gap')} in the last 24 h, {duration(total)} in all."
+        if missed
+        else "No gap in the last 24 h."
+    )
     cells = outcomes(polls[polls["at"] >= since], known, since, end, view.now)
     return html.Div([strip(cells, view), html.Div(words, className="ws-sub")])
 
@@ -119,7 +125,7 @@ def _day(polls: pd.DataFrame, cluster: Cluster, view: View) -> html.Div:
 def _cost(cluster: Cluster, load: Load | None, who: Sequence[Poller]) -> html.Div | None:
     if load is None or not cluster.report:
         return None
-    may = "no limit is set" if load.budget_share is None else f"of {percent(load.budget_share, 1)} that it may take"
+    may = "no limit is set" if load.budget_share is None else f"of {load.budget_share * 100:g}\u00a0% that it may take"
     rows = [
         ("Rounds of commands", number(load.rounds_hour), number(load.rounds_day)),
         ("Time they took", _seconds(load.seconds_hour), _seconds(load.seconds_day)),
@@ -132,21 +138,27 @@ def _cost(cluster: Cluster, load: Load | None, who: Sequence[Poller]) -> html.Di
     words = [f"A round asks for {plural(len(parts), 'listing')}: {told}."] if parts else []
     if load.slowed:
         words.append(
-            f"Wished every {duration(load.wished_seconds)}; asked every {duration(load.period_seconds)}, "
+            f"Wished every {_pause(load.wished_seconds)}; asked every {_pause(load.period_seconds)}, "
             "since its commands are slow."
         )
     words += [f"Polled by {_poller(one)}." for one in who if cluster.name in one.clusters]
     return html.Div(
         [
             table(heads, body, f"What asking costs the scheduler of {cluster.title}"),
-            html.Div(" ".join(words), className="ws-sub ws-wrap"),
+            html.Div(" ".join(words), className="ws-sub ws-wrap mt-1"),
         ],
         className="mt-3",
     )
 
 
+def _pause(seconds: int) -> str:
+    return duration(seconds) if seconds < MINUTE else _seconds(seconds)
+
+
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f}\u00a0s" if seconds < MINUTE else duration(seconds)
+    """As duration(), with the seconds told where they matter: `0.2 s`, `200 s`, `57 min`."""
+    exact = seconds < 10 * MINUTE and seconds % MINUTE
+    return f"{seconds:.{1 if seconds < MINUTE else 0}f}\u00a0s" if exact else duration(seconds)
 
 
 def _last_error(cluster: Cluster) -> html.Div | None:
