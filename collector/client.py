@@ -18,7 +18,7 @@ from agent.curve import Peer
 from agent.errors import ErrorReply, KeysError, WireError
 from agent.keys import load_secret, read_allowed
 from agent.wire import MAX_MESSAGE_BYTES, answer_from_wire, request_to_wire
-from collector.errors import NoAnswer, PollFailed, SettingsError
+from collector.errors import NoAnswer, NoneYet, PollFailed, SettingsError
 from collector.settings import ClusterSettings, CollectorSettings
 
 CONNECT_SECONDS = 5.0
@@ -125,7 +125,7 @@ async def _try(context: zmq.asyncio.Context, peer: Peer, ask: str, timeout: floa
             for task in (waiting, lost):
                 task.cancel()
             await asyncio.gather(waiting, lost, return_exceptions=True)
-    raise NoAnswer(
+    raise NoneYet(
         f"the agent at {peer.endpoint} took the request and did not answer within {timeout:g} s; "
         "look at its log, or raise timeout_seconds"
     )

@@ -4,6 +4,7 @@
     ├── SettingsError      webstat.toml cannot be read, or a line of it is wrong
     ├── PollFailed         one poll brought no report: carries a stable code and words
     │   └── NoAnswer       nothing came within the time (code "silent")
+    │       └── NoneYet    the agent took the request: its commands may still run
     ├── ImportRefused      an import cannot be begun
     └── StoreError         the store cannot be used
         ├── StoreBusy      another collector writes it; the message names it
@@ -41,6 +42,10 @@ class NoAnswer(PollFailed):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "silent")
+
+
+class NoneYet(NoAnswer):
+    """The agent took the request and did not answer within the time: its commands may still run."""
 
 
 class ImportRefused(CollectorError):

@@ -89,12 +89,15 @@ cluster = Table(
     Column("listed", Boolean, nullable=False, default=True, comment="in webstat.toml when the collector last started"),
     Column("demo", Boolean, nullable=False, default=False, comment="simulated: pages say DEMO"),
     Column("period_seconds", Integer, nullable=False, comment="time between polls"),
+    Column("wished_seconds", Integer, comment="the same as webstat.toml has it; NULL: no collector has said so yet"),
+    Column("load_share", Float, comment="of the time, what the scheduler's commands may take; 0 or NULL: no limit"),
     Column("scheduler_kind", String(16), comment="openpbs, torque, slurm; NULL before the first report"),
     Column("scheduler_version", Text),
     Column("scheduler_server", Text),
     Column("report", Integer, nullable=False, default=0, comment="number of the newest stored report; 0 is none yet"),
     Column("taken_at", Float, comment="when the newest report's queries had finished"),
     Column("query_seconds", Float, comment="what the newest report cost the scheduler"),
+    Column("query_parts", Text, comment="JSON {listing: seconds} of the same"),
     Column("warnings", Text, comment="JSON [{source, message}] of the newest report"),
     Column("partial", Text, comment="JSON [str]: listings of the newest report known to lack records"),
     Column(
@@ -143,6 +146,11 @@ poll = Table(
         BigInteger,
         comment="from when on that report tells all that happened, where it does so for longer than a period",
     ),
+    Column(
+        "period_seconds",
+        Integer,
+        comment="in which the next report was awaited; NULL if it brought none, or is of a version that kept none",
+    ),
     Column("query_seconds", Float),
     Column("running", Integer, comment="jobs in that report, by state"),
     Column("pending", Integer),
@@ -150,6 +158,15 @@ poll = Table(
     Column("error", Text),
     Index("poll_by_time", "cluster_id", "at"),
 )
+
+
+def cost_of_poll() -> ColumnElement[bool]:
+    """True of the polls that had the scheduler's commands run: a repeat of a report cost it nothing.
+
+    `query_seconds` is then what they took; of a failed poll, what they may have taken, and NULL where none ran.
+    """
+    return and_(poll.c.query_seconds.is_not(None), or_(poll.c.report.is_not(None), poll.c.error_code.is_not(None)))
+
 
 word = Table(
     "word",

@@ -25,12 +25,21 @@ from agent.errors import WireError
 from agent.wire import from_wire
 from collector.announce import Announcer
 from collector.client import failure, fetch_reply, peers_of
-from collector.errors import PollFailed, SettingsError
+from collector.errors import NoneYet, PollFailed, SettingsError
 from collector.keys import open_door
 from collector.leases import Shares
 from collector.metrics import Meter
 from collector.retention import limits_of
-from collector.schedule import first_poll, next_poll, refresh_allowed_at
+from collector.schedule import (
+    HOUR,
+    Spent,
+    affordable_at,
+    fair_period,
+    first_poll,
+    next_poll,
+    recent,
+    refresh_allowed_at,
+)
 from collector.settings import ClusterSettings, Settings
 from collector.store import PollTimes, Store, Stored
 
@@ -48,6 +57,11 @@ PRUNE_FIRST_SECONDS = 60.0
 SHARE_EVERY_SECONDS = 10.0
 """At most, between two looks at what others have left; a fraction of a period and of a lease where these are short."""
 
+COSTLY_CODES = frozenset({"command_failed", "command_timeout", "output_too_large", "parse"})
+"""Failures after which the scheduler's commands had run, for up to as long as the poll took."""
+REMEMBERED_SECONDS = 86400.0
+"""What a scheduler's commands took before is no basis any more when a cluster is taken up."""
+
 ALL_REGIONS = "*"
 """No region can be named so."""
 
@@ -59,7 +73,16 @@ class Watch:
     name: str
     id: int
     entry: ClusterSettings
-    period: float
+    wished: int
+    """The shortest period."""
+    share: float
+    """Of the time, what the scheduler's commands may take."""
+    period: int
+    """The one in force: as long as they need."""
+    spent: list[Spent] = field(default_factory=list)
+    """What they took of late."""
+    taken_at: float = 0.0
+    """When the newest report was taken."""
     failures: int = 0
     due_at: float = 0.0
     refreshed_at: float | None = None
@@ -84,13 +107,9 @@ class Service:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         ids = store.sync_clusters(settings)
         self.watches = [
-            Watch(
-                entry.name,
-                ids[entry.name],
-                entry,
-                float(entry.period_seconds or settings.collector.period_seconds),
-            )
+            Watch(entry.name, ids[entry.name], entry, wished, share, wished)
             for entry in settings.cluster
+            for wished, share in [settings.pace_of(entry)]
             if region in (entry.region, ALL_REGIONS)
         ]
         for watch in self.watches:
@@ -146,9 +165,12 @@ class Service:
         except SettingsError as error:
             outcome = PollFailed(str(error), "keys")
         if isinstance(outcome, PollFailed):
-            self._meter.polled(watch.name, outcome.code, time.time() - begun)
-            watch.due_at = self._due(watch, begun, watch.failures + 1)
-            times = PollTimes(begun, time.time() - begun, watch.due_at)
+            took = time.time() - begun
+            self._meter.polled(watch.name, outcome.code, took)
+            cost = took if isinstance(outcome, NoneYet) or outcome.code in COSTLY_CODES else None
+            period = watch.period if cost is None else max(watch.period, self._spend(watch, begun, cost))
+            watch.due_at = self._due(period, begun, watch.failures + 1)
+            times = PollTimes(begun, took, watch.due_at, query_seconds=cost)
             watch.failures = await self._in_thread(
                 self._store.store_failure, watch.id, times, outcome.code, str(outcome)
             )
@@ -172,13 +194,17 @@ class Service:
         except WireError as error:
             raise failure(error) from None
         now = time.time()
-        watch.due_at = self._due(watch, begun, 0)
+        if report.taken_at > watch.taken_at:  # a repeat cost the scheduler nothing
+            watch.period = self._spend(watch, begun, sum(report.query_seconds.values()))
+        watch.due_at = self._due(watch.period, begun, 0)
+        times = PollTimes(begun, now - begun, watch.due_at, period=watch.period)
         with self._meter.store.time():
-            stored = self._store.store_report(watch.id, report, PollTimes(begun, now - begun, watch.due_at))
+            stored = self._store.store_report(watch.id, report, times)
         self._meter.polled(watch.name, "new" if stored.is_new else "same", now - begun)
-        watch.failures = 0
+        watch.failures, watch.taken_at = 0, report.taken_at
         log.info(
-            "report stored cluster=%s report=%d new=%s jobs=%d changed=%d nodes=%d warnings=%d fetch=%.3fs store=%.3fs",
+            "report stored cluster=%s report=%d new=%s jobs=%d changed=%d nodes=%d warnings=%d fetch=%.3fs store=%.3fs "
+            "period=%ds",
             watch.name,
             stored.report,
             stored.is_new,
@@ -188,12 +214,28 @@ class Service:
             len(report.warnings),
             now - begun,
             time.time() - now,
+            watch.period,
         )
         return stored
 
-    def _due(self, watch: Watch, begun: float, failures: int) -> float:
+    def _spend(self, watch: Watch, begun: float, seconds: float) -> int:
+        """Note what a round of commands took; returns the period that it asks for."""
+        collector = self._settings.collector
+        # No more than a poll waits for: no agent's word may put its cluster off for ever.
+        most = collector.timeout_seconds * (1 + collector.retries)
+        watch.spent = recent([*watch.spent, (begun, min(most, max(0.0, seconds)))], time.time())
+        return fair_period(watch.spent, watch.wished, watch.share)
+
+    def _recall(self, watch: Watch) -> None:
+        """Take a cluster up where it was left, by whomever."""
+        now = time.time()
+        watch.taken_at = self._store.latest(watch.id)[1] or 0.0
+        watch.spent = recent(self._store.spent(watch.id, now - REMEMBERED_SECONDS), now)
+        watch.period = fair_period(watch.spent, watch.wished, watch.share)
+
+    def _due(self, period: float, begun: float, failures: int) -> float:
         backoff = self._settings.collector.backoff_max_seconds
-        return next_poll(begun, time.time(), watch.period, failures, backoff, random.random())
+        return next_poll(begun, time.time(), period, failures, backoff, random.random())
 
     async def _keep_sharing(self, tasks: asyncio.TaskGroup) -> None:
         """Take the clusters that are free, up to a fair part, and poll them; give back what others should have."""
@@ -221,6 +263,10 @@ class Service:
 
     async def _keep_polling(self, watch: Watch) -> None:
         """Poll until the cluster is given up, then leave it to others."""
+        try:
+            await self._in_thread(self._recall, watch)
+        except Exception as error:  # the database is away: then the period is the wished one
+            log.warning("what its polls cost cannot be read cluster=%s error=%r", watch.name, str(error))
         await self._poll_in_turn(watch)
         log.info("given to another collector cluster=%s", watch.name)
         try:
@@ -305,6 +351,17 @@ class Service:
                 "message": f"refreshed {now - (watch.refreshed_at or now):.0f} s ago; the next is allowed in "
                 f"{allowed - now:.0f} s",
                 "next_allowed_at": allowed,
+                "report": watch.last.report if isinstance(watch.last, Stored) else None,
+            }
+        fits_at = affordable_at(watch.spent, now, watch.share)
+        if now < fits_at:
+            taken = sum(seconds for at, seconds in watch.spent if at > now - HOUR)
+            return {
+                "ok": False,
+                "message": f"its scheduler was kept busy for {taken:.0f} s of the last hour, more than the "
+                f"{watch.share * HOUR:.0f} s it is asked to give; the next report comes by itself in "
+                f"{max(0.0, watch.due_at - now):.0f} s",
+                "next_allowed_at": min(fits_at, max(now, watch.due_at)),
                 "report": watch.last.report if isinstance(watch.last, Stored) else None,
             }
         watch.refreshed_at = now

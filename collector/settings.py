@@ -24,6 +24,7 @@ FILE_VARIABLE = "WEBSTAT_CONFIG"
 """Environment variable that names the file where no --config is given."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
 Endpoint = Annotated[str, Field(pattern=r"^(tcp|ipc)://\S+$")]
 
 
@@ -57,6 +58,8 @@ class CollectorSettings(_Table):
     """[collector]: polling, and the sockets that web processes use."""
 
     period_seconds: Annotated[int, Field(ge=5, le=86400)] = 60
+    load_share: Share = 0.05
+    """Of the time, so much may pass in the scheduler's commands; where they are slow, it is asked less often. 0: no limit."""
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 90.0
     """How long one request may take, the agent's commands included."""
     retries: Annotated[int, Field(ge=0, le=10)] = 1
@@ -233,6 +236,7 @@ class ClusterSettings(_Table):
     title: str | None = None
     agent: Endpoint
     period_seconds: Annotated[int, Field(ge=5, le=86400)] | None = None
+    load_share: Share | None = None
     server_key_file: Path | None = None
     """The agent's public CURVE key, or a folder of keys that it may have; without it the connection is neither
     encrypted nor checked."""
@@ -258,6 +262,11 @@ class Settings(_Table):
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     cluster: tuple[ClusterSettings, ...] = ()
+
+    def pace_of(self, entry: ClusterSettings) -> tuple[int, float]:
+        """(seconds wished from poll to poll, share of the time that the scheduler's commands may take) of a cluster."""
+        share = self.collector.load_share if entry.load_share is None else entry.load_share
+        return entry.period_seconds or self.collector.period_seconds, share
 
     @model_validator(mode="after")
     def _names_differ(self) -> Settings:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Engine, case, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.report import Report
@@ -30,7 +30,8 @@ from collector.prune import Gone, prune
 from collector.retention import Limits
 from collector.rollup import hour_of
 from collector.rows import Row, job_words, reservations_text
-from collector.schema import OPEN, cluster, poll
+from collector.schedule import Spent
+from collector.schema import OPEN, cluster, cost_of_poll, poll
 from collector.settings import Settings
 from collector.stretches import note_polled
 from collector.words import Words
@@ -46,13 +47,16 @@ LEASE_SECONDS = 30.0
 class PollTimes:
     """When a poll was begun, how long it took, and when the next one is due (unix seconds).
 
-    `known_since` is set where the report tells all that happened since then, though nobody asked meanwhile.
+    `known_since` is set where the report tells all that happened since then, though nobody asked meanwhile. `period` is the
+    one from now on, None where it stays. `query_seconds` is what commands took at most that brought no report.
     """
 
     at: float
     seconds: float
     next_at: float | None = None
     known_since: float | None = None
+    period: int | None = None
+    query_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -132,16 +136,25 @@ class Store:
             connection.execute(update(cluster).where(cluster.c.name.not_in(names)).values(listed=False))
             ids: dict[str, int] = dict(connection.execute(select(cluster.c.name, cluster.c.id)).all())
             for entry in settings.cluster:
+                wished, share = settings.pace_of(entry)
                 row = {
                     "title": entry.title or entry.name,
                     "demo": entry.demo,
-                    "period_seconds": entry.period_seconds or settings.collector.period_seconds,
+                    "wished_seconds": wished,
+                    "load_share": share,
                     "listed": True,
                 }
                 if entry.name in ids:
-                    connection.execute(update(cluster).where(cluster.c.id == ids[entry.name]).values(**row))
+                    here = update(cluster).where(cluster.c.id == ids[entry.name])
+                    # A period that was stretched stays until the next report: who polls it may be another collector.
+                    follows = (
+                        func.coalesce(cluster.c.wished_seconds, cluster.c.period_seconds) >= cluster.c.period_seconds
+                    )
+                    period = case((follows, wished), else_=_larger(cluster.c.period_seconds, wished))
+                    connection.execute(here.values(**row, period_seconds=period))
                 else:
-                    statement = insert(cluster).values(name=entry.name, **row).returning(cluster.c.id)
+                    new = insert(cluster).values(name=entry.name, period_seconds=wished, **row)
+                    statement = new.returning(cluster.c.id)
                     ids[entry.name] = connection.execute(statement).scalar_one()
         return {entry.name: ids[entry.name] for entry in settings.cluster}
 
@@ -151,6 +164,16 @@ class Store:
             statement = select(cluster.c.report, cluster.c.taken_at).where(cluster.c.id == cluster_id)
             row = connection.execute(statement).one()
         return row.report, row.taken_at
+
+    def spent(self, cluster_id: int, since: float) -> list[Spent]:
+        """The rounds of commands that polls since `since` cost the cluster's scheduler, oldest first."""
+        rounds = (
+            select(poll.c.at, poll.c.query_seconds)
+            .where(poll.c.cluster_id == cluster_id, poll.c.at >= int(since), cost_of_poll())
+            .order_by(poll.c.at)
+        )
+        with self._engine.connect() as connection:
+            return [(float(at), float(seconds)) for at, seconds in connection.execute(rounds)]
 
     def store_report(self, cluster_id: int, report: Report, times: PollTimes) -> Stored:
         """Append what `report` changes, in one transaction; the same report again changes nothing."""
@@ -193,7 +216,9 @@ class Store:
         """Note a poll that brought no report; returns how many failed in a row."""
         with self._engine.begin() as connection:
             self._hold(connection, cluster_id)
-            _insert_poll(connection, cluster_id, times, error_code=code, error=message)
+            _insert_poll(
+                connection, cluster_id, times, error_code=code, error=message, query_seconds=times.query_seconds
+            )
             statement = (
                 update(cluster)
                 .where(cluster.c.id == cluster_id)
@@ -262,6 +287,10 @@ def _note_poll(
     connection: Connection, cluster_id: int, report: Report, number: int, is_new: bool, times: PollTimes
 ) -> None:
     query_seconds = sum(report.query_seconds.values())
+    here = connection.execute(
+        select(cluster.c.period_seconds, cluster.c.wished_seconds).where(cluster.c.id == cluster_id)
+    ).one()
+    awaited = _awaited(connection, cluster_id) if is_new else None
     known_since = None if times.known_since is None else int(times.known_since)
     states = [record.state for record in report.jobs]
     _insert_poll(
@@ -271,6 +300,7 @@ def _note_poll(
         report=number if is_new else None,
         taken_at=report.taken_at,
         known_since=known_since,
+        period_seconds=(times.period or here.period_seconds) if is_new else None,
         query_seconds=query_seconds,
         running=states.count(JobState.RUNNING),
         pending=sum(1 for state in states if state in IS_PENDING),
@@ -283,12 +313,14 @@ def _note_poll(
         "next_poll_at": times.next_at,
     }
     if is_new:
-        period = connection.execute(select(cluster.c.period_seconds).where(cluster.c.id == cluster_id)).scalar_one()
-        note_polled(connection, cluster_id, int(report.taken_at), known_since, period)
+        wished = here.wished_seconds or here.period_seconds
+        note_polled(connection, cluster_id, int(report.taken_at), known_since, wished, awaited)
         row.update(
+            period_seconds=times.period or here.period_seconds,
             report=number,
             taken_at=report.taken_at,
             query_seconds=query_seconds,
+            query_parts=json.dumps(report.query_seconds),
             scheduler_kind=report.scheduler.kind,
             scheduler_version=report.scheduler.version,
             scheduler_server=report.scheduler.server,
@@ -297,6 +329,16 @@ def _note_poll(
             reservations=reservations_text(report.reservations),
         )
     connection.execute(update(cluster).where(cluster.c.id == cluster_id).values(**row))
+
+
+def _awaited(connection: Connection, cluster_id: int) -> int | None:
+    """The period that was in force since the report before; None where no poll tells."""
+    reports = select(poll.c.period_seconds).where(poll.c.cluster_id == cluster_id, poll.c.report.is_not(None))
+    return connection.execute(reports.order_by(poll.c.at.desc(), poll.c.id.desc()).limit(1)).scalar_one_or_none()
+
+
+def _larger(column: Column[int], number: int) -> ColumnElement[int]:
+    return case((column > number, column), else_=number)
 
 
 def _insert_poll(connection: Connection, cluster_id: int, times: PollTimes, **told: Any) -> None:

@@ -14,7 +14,10 @@ from collector.rollup import DAY
 from collector.schema import OPEN, known_span
 
 LATE_AFTER = 2.5
-"""Two reports belong together when they are no more than so many periods apart, or SHORTEST_GAP_SECONDS."""
+"""Two reports belong together when they are no more than so many periods apart, or SHORTEST_GAP_SECONDS.
+
+The period is the one in which the later was awaited when the earlier came, whatever it is now.
+"""
 
 SHORTEST_GAP_SECONDS = 900
 
@@ -23,15 +26,15 @@ Stretch = tuple[int, int]
 
 
 def polled_stretches(
-    reports: Iterable[tuple[int, int | None]], period: int, before: Iterable[Stretch] = ()
+    reports: Iterable[tuple[int, int | None, int]], period: int, before: Iterable[Stretch] = ()
 ) -> list[Stretch]:
-    """What reports, (taken_at, known_since) in order, tell of: the rule by which webstat reads `poll`.
+    """What reports, (taken_at, known_since, awaited within) in order, tell of: the rule by which webstat reads `poll`.
 
-    Each tells of the period before it, or of what it says; `before` are stretches so far, which they may go on.
+    Each tells of the wished `period` before it, or of what it says; `before` are stretches so far, which they may go on.
     """
-    longest = max(LATE_AFTER * period, SHORTEST_GAP_SECONDS)
     stretches = list(before)
-    for at, told in reports:
+    for at, told, awaited in reports:
+        longest = max(LATE_AFTER * awaited, SHORTEST_GAP_SECONDS)
         since = start = at - period if told is None else min(told, at - period)
         while stretches and (since <= stretches[-1][1] or at - stretches[-1][1] <= longest):
             start = min(start, stretches.pop()[0])
@@ -39,11 +42,17 @@ def polled_stretches(
     return stretches
 
 
-def note_polled(connection: Connection, cluster_id: int, at: int, told: int | None, period: int) -> None:
-    """Note what a new report tells of: it goes on with the stretch before, or begins one."""
-    since = at - max(round(LATE_AFTER * period), SHORTEST_GAP_SECONDS, period, at - told if told is not None else 0)
+def note_polled(
+    connection: Connection, cluster_id: int, at: int, told: int | None, period: int, awaited: int | None = None
+) -> None:
+    """Note what a new report tells of: it goes on with the stretch before, or begins one.
+
+    `period` is the wished one, `awaited` that in force since the report before, where it is another one.
+    """
+    awaited = awaited or period
+    since = at - max(round(LATE_AFTER * awaited), SHORTEST_GAP_SECONDS, period, at - told if told is not None else 0)
     before = _overlapping(connection, cluster_id, since - 1, OPEN, polled=True)
-    found = polled_stretches([(at, told)], period, before)
+    found = polled_stretches([(at, told, awaited)], period, before)
     old, new = [one for one in before if one not in found], [one for one in found if one not in before]
     for start, end in new:
         for other in _overlapping(connection, cluster_id, start, end, polled=False):

@@ -48,7 +48,8 @@ class Warning:  # noqa: A001 - the store's own word
 class Cluster:
     """One cluster as the settings name it and the store knows it; times unix seconds UTC.
 
-    `id` is None and `report` 0 while the store does not know it.
+    `id` is None and `report` 0 while the store does not know it. `period_seconds` is what lies between two polls, longer than
+    was wished where the scheduler's commands would take more than `load_share` of the time; None or 0 for no limit.
     """
 
     name: str
@@ -56,11 +57,14 @@ class Cluster:
     demo: bool = False
     id: int | None = None
     period_seconds: int = 60
+    wished_seconds: int | None = None
+    load_share: float | None = None
     scheduler_kind: str | None = None
     scheduler_version: str | None = None
     report: int = 0
     taken_at: float | None = None
     query_seconds: float | None = None
+    query_parts: tuple[tuple[str, float], ...] = ()
     warnings: tuple[Warning, ...] = ()
     partial: tuple[str, ...] = ()
     failures: int = 0
@@ -68,6 +72,11 @@ class Cluster:
     error: str | None = None
     attempted_at: float | None = None
     next_poll_at: float | None = None
+
+    @property
+    def wished(self) -> int:
+        """The shortest time between two polls, as webstat.toml has it."""
+        return self.wished_seconds or self.period_seconds
 
     @property
     def scheduler(self) -> str:

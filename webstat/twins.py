@@ -124,6 +124,8 @@ def about(cluster: Cluster, health: Health, now: float) -> dict[str, Any]:
         "state": health.state.value,
         "taken_at": cluster.taken_at,
         "age_seconds": None if cluster.taken_at is None else round(max(0.0, now - cluster.taken_at), 1),
+        "period_seconds": cluster.period_seconds,
+        "query_seconds": None if cluster.query_seconds is None else round(cluster.query_seconds, 3),
     }
 
 

@@ -81,7 +81,15 @@ def test_every_row_is_kept(url: str) -> None:
         spans = [dict(row) for row in connection.execute(spans_of_jobs(true())).mappings()]
     engine.dispose()
     after = contents(url)
-    new = {"cluster": {"reservations": None, "kept_since": None, "collector_id": None}, "queue": {"limits": None}}
+    (period,) = {row["period_seconds"] for row in before["cluster"]}
+    new = {
+        "cluster": {
+            **dict.fromkeys(("reservations", "kept_since", "collector_id", "load_share", "query_parts")),
+            "wished_seconds": period,
+        },
+        "poll": {"period_seconds": None},
+        "queue": {"limits": None},
+    }
     implied = [row.pop("implied") for row in after["job"]]
     assert spans == before.pop("job_span"), "told or implied"
     told = after.pop("job_span")

@@ -31,15 +31,20 @@ PERIOD = 60
 END = T0 + 10**6
 
 Stretch = tuple[float, float]
-pauses = st.sampled_from([1, 60, 61, 120, 151, 899, 900, 901, 960, 961, 5000])
-histories = st.lists(st.tuples(pauses, st.sampled_from([None, None, None, 100, 1000, 9000])), min_size=1, max_size=30)
+pauses = st.sampled_from([1, 60, 61, 120, 151, 899, 900, 901, 960, 961, 3000, 3001, 5000])
+periods = st.sampled_from([60, 60, 200, 1200])
+histories = st.lists(
+    st.tuples(pauses, st.sampled_from([None, None, None, 100, 1000, 9000]), periods), min_size=1, max_size=30
+)
 
 
-def reports_of(history: Iterable[tuple[int, int | None]]) -> list[tuple[int, int | None]]:
-    at, reports = T0, []
-    for pause, back in history:
+def reports_of(history: Iterable[tuple[int, int | None, int]]) -> list[tuple[int, int | None, int]]:
+    """(taken_at, known_since, period in force before it) of (pause, known back, period in force after it)."""
+    at, reports, awaited = T0, [], PERIOD
+    for pause, back, period in history:
         at += pause
-        reports.append((at, None if back is None else at - back))
+        reports.append((at, None if back is None else at - back, awaited))
+        awaited = period
     return reports
 
 
@@ -55,13 +60,14 @@ def union(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 @given(histories)
 @settings(max_examples=200, deadline=None)
-def test_the_rule_is_the_one_by_which_polls_are_read(history: list[tuple[int, int | None]]) -> None:
+def test_the_rule_is_the_one_by_which_polls_are_read(history: list[tuple[int, int | None, int]]) -> None:
     reports = reports_of(history)
     polls = pd.DataFrame(
         {
             "report": range(len(reports)),
-            "taken_at": [float(at) for at, _ in reports],
-            "known_since": [float("nan") if told is None else float(told) for _, told in reports],
+            "taken_at": [float(at) for at, _, _ in reports],
+            "known_since": [float("nan") if told is None else float(told) for _, told, _ in reports],
+            "period_seconds": [float(period) for _, _, period in history],
         }
     )
     assert polled_stretches(reports, PERIOD) == known_stretches(polls, PERIOD, 0, END)

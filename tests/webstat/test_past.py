@@ -250,7 +250,7 @@ HOURLY = Cluster("b", "B", period_seconds=3600)
 
 
 def then(how: How, taken_at: float, **told: float) -> Then:
-    return Then(1, how, int(taken_at), taken_at, 1, **told)
+    return Then(1, how, int(taken_at), taken_at, 1, 60, **told)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def _slider(view: View, at: int, present: Sequence[Cluster], ends: tuple[int, in
     load = view.live.read(load_load, since, stamp=(hour, last // HOUR))
     share = load.set_index("hour")["share"].reindex(range(since, last + 1, HOUR))
     mask = spark_figure(share, last) if len(share) > 1 else None
-    shortest = max(SHORTEST_GAP_SECONDS, *(int(LATE_AFTER * one.period_seconds) for one in present))
+    shortest = max(SHORTEST_GAP_SECONDS, *(int(LATE_AFTER * one.wished) for one in present))
     gaps = view.live.read(load_gaps, since, shortest, stamp=hour)
     titles = {one.id: one.title for one in present}
     return html.Div(

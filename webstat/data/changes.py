@@ -67,7 +67,7 @@ def at(source: Source, cluster: Cluster, now: float) -> list[Event]:
         first = source.ask(queries.load_first_report, cluster.id)
         reservations = source.ask(queries.load_reservations, cluster.id)
         return [
-            *answer_events(polls, cluster.period_seconds, first, since, now),
+            *answer_events(polls, cluster, first, since, now),
             *node_events(source.ask(queries.load_node_changes, cluster.id, since)),
             *queue_events(source.ask(queries.load_queue_changes, cluster.id, since)),
             *arrival_events(source.ask(queries.load_arrivals, cluster.id, since)),
@@ -78,18 +78,19 @@ def at(source: Source, cluster: Cluster, now: float) -> list[Event]:
 
 
 def answer_events(
-    polls: pd.DataFrame, period: int, first_report: float | None, since: float, until: float
+    polls: pd.DataFrame, cluster: Cluster, first_report: float | None, since: float, until: float
 ) -> list[Event]:
     """Whether a cluster stopped answering since `since`, or answers again, from load_polls() of a day more.
 
     A gap in which no poll failed is one in which nobody asked. Of several gaps that are over, the last is told.
     """
-    known = usage.known_stretches(polls, period, int(since) - DAY, until)
+    known = usage.known_stretches(polls, cluster.wished, int(since) - DAY, until)
     failed = polls.loc[polls["error_code"].notna(), "at"]
-    missed = [gap for gap in usage.gaps(known, int(since) - DAY, until, LATE_AFTER * period) if gap[1] >= since]
+    late = LATE_AFTER * cluster.period_seconds
+    missed = [gap for gap in usage.gaps(known, int(since) - DAY, until, late) if gap[1] >= since]
     if first_report is None or not missed:
         return []
-    if missed[0][0] < first_report <= missed[0][1] + period:
+    if missed[0][0] < first_report <= missed[0][1] + cluster.wished:
         _, begin = missed.pop(0)
         if not missed:
             return [Event(begin, "new", ("answers for the first time",))]

@@ -48,6 +48,15 @@ class Collectors:
         return self.refresh.get(cluster, self.otherwise)
 
 
+@dataclass(frozen=True)
+class Poller:
+    """A collector that runs, by its host and process, and the names of the clusters it polls."""
+
+    name: str
+    region: str | None
+    clusters: frozenset[str]
+
+
 class Source:
     """The store behind a memory; one for all pages and threads."""
 
@@ -126,6 +135,20 @@ class Source:
         heard = frozenset(announce.values()) or frozenset({Peer(named.announce)})
         return Collectors(heard, refresh, Peer(named.refresh))
 
+    def pollers(self) -> tuple[Poller, ...]:
+        """The collectors that have entered themselves in the store, by name. Raises StoreBroken."""
+        try:
+            rows = self.ask(now.load_collectors)
+        except StoreEmpty:
+            rows = ()
+        polled: dict[tuple[str, str | None], set[str]] = {}
+        for row in rows:
+            polled.setdefault((row.name, row.region), set()).update({row.cluster} - {None})
+        return tuple(
+            Poller(name, region, frozenset(polled[name, region]))
+            for name, region in sorted(polled, key=lambda one: one[0])
+        )
+
     def read(self, load: Callable[..., T], *arguments: object, stamp: object) -> T:
         """`load(engine, *arguments)` of queries/, remembered until `stamp` is another one.
 
@@ -172,7 +195,7 @@ class Source:
         def make() -> usage.Usage:
             spans = self.ask(past.load_core_spans, cluster.id or 0, since, end, by)
             polls = self.ask(past.load_polls, cluster.id or 0, since - DAY)
-            known = usage.known_stretches(polls, cluster.period_seconds, since, min(end, cluster.taken_at or 0))
+            known = usage.known_stretches(polls, cluster.wished, since, min(end, cluster.taken_at or 0))
             return usage.usage(spans, known, since, end, named=named)
 
         return self.remember(("usage", cluster.id, by, named, cluster.report, end), make)
@@ -236,11 +259,14 @@ def _cluster(row: Row[Any], veil: Veil | None) -> Cluster:
         demo=row.demo,
         id=row.id,
         period_seconds=row.period_seconds,
+        wished_seconds=row.wished_seconds,
+        load_share=row.load_share,
         scheduler_kind=row.scheduler_kind,
         scheduler_version=row.scheduler_version,
         report=row.report,
         taken_at=row.taken_at,
         query_seconds=row.query_seconds,
+        query_parts=tuple(json.loads(row.query_parts).items()) if row.query_parts else (),
         # Both quote what the scheduler printed, names and all.
         warnings=tuple(
             Warning(str(w.get("source", "")), str(w.get("message", "")) if veil is None else UNTOLD) for w in warnings

@@ -51,13 +51,15 @@ def known_stretches(polls: pd.DataFrame, period: int, since: int, until: float, 
     """When the cluster was known within [since, until), from load_polls().
 
     Two reports belong together when they are no more than 2.5 intervals apart, or less than a step,
-    which could not be drawn, or when the later one tells all that happened since the earlier. Before the
-    first report and after the last nothing is known, but for the interval in which the next one is awaited.
+    which could not be drawn, or when the later one tells all that happened since the earlier. The interval is the one
+    in which the later was awaited then, the wished `period` where that is not told. Before the first report and after
+    the last nothing is known, but for the wished period in which the next one is awaited.
     """
-    good = polls.loc[polls["report"].notna(), ["taken_at", "known_since"]].sort_values("taken_at")
-    longest = max(LATE_AFTER * period, step)
+    good = polls.loc[polls["report"].notna(), ["taken_at", "known_since", "period_seconds"]].sort_values("taken_at")
+    awaited = good.pop("period_seconds").shift().fillna(period)
     stretches: list[Stretch] = []
-    for at, told in good.itertuples(index=False):
+    for (at, told), within in zip(good.itertuples(index=False), awaited, strict=True):
+        longest = max(LATE_AFTER * within, step)
         begun = start = at - period if np.isnan(told) else min(told, at - period)
         while stretches and (at - stretches[-1][1] <= longest or begun <= stretches[-1][1]):
             start = min(start, stretches.pop()[0])

@@ -98,7 +98,7 @@ def look_up(view: View, cluster: Cluster, name: str) -> KnownNode | None:
     until = int(at if cluster.taken_at is None else cluster.taken_at) + 1
     spans = view.source.read(one.load_node_spans, cluster.id, found.row, since, until, stamp=cluster.report)
     polls = view.source.read(past.load_polls, cluster.id, since - DAY, stamp=cluster.report)
-    known = usage.known_stretches(polls, cluster.period_seconds, since, at)
+    known = usage.known_stretches(polls, cluster.wished, since, at)
     # What lies before the first report is told by the spans alone: the store may keep them longer than its polls.
     begun = known[0][0] if known else at
     silent = usage.gaps(known, int(begun), at, usage.LATE_AFTER * cluster.period_seconds) if known else []

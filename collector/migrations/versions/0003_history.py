@@ -159,7 +159,7 @@ def _note_what_polls_told() -> None:
             ),
             {"id": cluster_id},
         )
-        for since, until in polled_stretches(((int(at), told) for at, told in polls), period):
+        for since, until in polled_stretches(((int(at), told, period) for at, told in polls), period):
             connection.execute(
                 sa.text("INSERT INTO known_span (cluster_id, since, until, polled) VALUES (:id, :since, :until, :yes)"),
                 {"id": cluster_id, "since": since, "until": until, "yes": True},

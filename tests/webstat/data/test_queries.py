@@ -43,6 +43,7 @@ LOADS: dict[str, Callable[[Engine], pd.DataFrame]] = {
     "load_core_spans": lambda engine: past.load_core_spans(engine, 1, NOW - 86400, NOW),
     "load_waits": lambda engine: past.load_waits(engine, 1, NOW - 7 * 86400, NOW),
     "load_polls": lambda engine: past.load_polls(engine, 1, NOW - 86400),
+    "load_spent": lambda engine: past.load_spent(engine, NOW - 3600, NOW - 86400),
     "load_capacity_hours": lambda engine: past.load_capacity_hours(engine, 1, NOW - 86400, NOW),
     "load_holder_hours": lambda engine: past.load_holder_hours(engine, NOW - 90 * 86400),
 }

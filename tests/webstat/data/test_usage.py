@@ -19,10 +19,16 @@ def spans(*rows: tuple[str, int, int, int]) -> pd.DataFrame:
     return frame.astype({"holder": "str", "since": "int64", "until": "int64", "cores": "int64"})
 
 
-def polls(*taken_at: float, failed: tuple[float, ...] = (), told: dict[float, float] | None = None) -> pd.DataFrame:
+def polls(
+    *taken_at: float,
+    failed: tuple[float, ...] = (),
+    told: dict[float, float] | None = None,
+    periods: dict[float, int] | None = None,
+) -> pd.DataFrame:
     rows = [(at, 1.0, at, (told or {}).get(at, np.nan)) for at in taken_at]
     rows += [(at, np.nan, np.nan, np.nan) for at in failed]
-    return pd.DataFrame(rows, columns=["at", "report", "taken_at", "known_since"]).astype("float64")
+    frame = pd.DataFrame(rows, columns=["at", "report", "taken_at", "known_since"]).astype("float64")
+    return frame.assign(period_seconds=frame["at"].map(periods or {}).astype("float64"))
 
 
 def test_windows_are_whole_steps_of_the_clock() -> None:
@@ -98,6 +104,13 @@ def test_failed_polls_are_no_knowledge() -> None:
 def test_a_silence_that_could_not_be_drawn_is_no_gap() -> None:
     found = usage.known_stretches(polls(SINCE + 60, SINCE + 360), 60, SINCE, UNTIL, step=900)
     assert found == [(SINCE, SINCE + 360)]
+
+
+def test_a_longer_period_of_then_is_no_gap_whatever_it_is_now() -> None:
+    slow, quick = (SINCE + 1200, SINCE + 2400), (SINCE + 2460, SINCE + 3660)
+    periods = {SINCE + 1200: 1200, SINCE + 2400: 1200, SINCE + 2460: 60}
+    found = usage.known_stretches(polls(*slow, *quick, periods=periods), 60, SINCE, SINCE + 9000, step=60)
+    assert found == [(SINCE + 1140, SINCE + 2460), (SINCE + 3600, SINCE + 3660)], "the second is one, of 60 s"
 
 
 def test_a_report_that_tells_all_since_long_before_closes_the_gap() -> None:

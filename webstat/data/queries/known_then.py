@@ -43,6 +43,8 @@ class Then:
     taken_at: float
     report: int
     """Number of the report; of a later one where that told."""
+    period_seconds: int
+    """In which the next one was awaited then."""
     query_seconds: float | None = None
     failures: int = 0
     """Polls that had failed in a row by then."""
@@ -62,7 +64,7 @@ def load_then(engine: Engine, at: int) -> tuple[Then, ...]:
     with one_moment(engine) as connection:
         rows = connection.execute(select(schema.cluster).order_by(schema.cluster.c.id)).mappings().all()
         found = [
-            _then(connection, row["id"], row["period_seconds"], at)
+            _then(connection, row["id"], row["wished_seconds"] or row["period_seconds"], at)
             for row in rows
             # What was pruned is known by its sums only.
             if at >= (row["kept_since"] or 0)
@@ -70,7 +72,7 @@ def load_then(engine: Engine, at: int) -> tuple[Then, ...]:
     return tuple(one for one in found if one is not None)
 
 
-def _then(connection: Connection, cluster_id: int, period_seconds: int, at: int) -> Then | None:
+def _then(connection: Connection, cluster_id: int, wished: int, at: int) -> Then | None:
     p = schema.poll.c
     reports = select(schema.poll).where(p.cluster_id == cluster_id, p.report.is_not(None)).limit(1)
     # A report is taken after its poll has begun: of those begun before, some were taken after.
@@ -82,25 +84,25 @@ def _then(connection: Connection, cluster_id: int, period_seconds: int, at: int)
     known = {"before": before and before.taken_at, "after": after and after.taken_at}
     if after is not None and after.known_since is not None and after.known_since <= at:
         known["known_since"] = after.known_since
-        return Then(cluster_id, How.TOLD, at, float(at), after.report, after.query_seconds, **known)
-    if before is None or at - before.taken_at > LATE_AFTER * period_seconds:
+        return Then(cluster_id, How.TOLD, at, float(at), after.report, wished, after.query_seconds, **known)
+    period = (before and before.period_seconds) or wished
+    if before is None or at - before.taken_at > LATE_AFTER * period:
         s = schema.known_span.c
         covers = and_(s.cluster_id == cluster_id, s.since <= at, s.until > at)
         for span in connection.execute(select(s.since, s.polled).where(covers)):
             # Each report is noted with the period before it, of which it tells nothing; a stretch that is older than
             # the first report that is kept was told by others.
-            if not span.polled or (
-                before is None and span.since < (after.taken_at if after else at) - period_seconds - 1
-            ):
+            if not span.polled or (before is None and span.since < (after.taken_at if after else at) - wished - 1):
                 how = How.KEPT if span.polled else How.LOG
                 known["known_since"] = span.since
-                return Then(cluster_id, how, at, float(at), after.report if after else 1, **known)
+                return Then(cluster_id, how, at, float(at), after.report if after else 1, wished, **known)
     if before is None:
         return None
     failures, last = _failures(connection, cluster_id, before, at)
     told = {} if last is None else {"error_code": last.error_code, "error": last.error, "attempted_at": float(last.at)}
     return Then(
-        cluster_id, How.REPORT, int(before.taken_at), before.taken_at, before.report, before.query_seconds, failures,
+        cluster_id, How.REPORT, int(before.taken_at), before.taken_at, before.report, period, before.query_seconds,
+        failures,
         **{"attempted_at": float(before.at), **told}, **known,
     )  # fmt: skip
 
@@ -119,7 +121,7 @@ def load_first_known(engine: Engine) -> pd.DataFrame:
     c, p, s = schema.cluster.c, schema.poll.c, schema.known_span.c
     polled = select(p.taken_at).where(p.cluster_id == c.id, p.report.is_not(None)).order_by(p.at).limit(1)
     # A report is noted with the period before it, of which it tells nothing.
-    begun = func.min(case((s.polled, s.since + c.period_seconds), else_=s.since))
+    begun = func.min(case((s.polled, s.since + func.coalesce(c.wished_seconds, c.period_seconds)), else_=s.since))
     told = select(begun).where(s.cluster_id == c.id)
     asked = [one.correlate(schema.cluster).scalar_subquery() for one in (polled, told)]
     columns = dict.fromkeys(("polled", "told", "kept"), "float64")
@@ -160,16 +162,22 @@ def load_load(engine: Engine, since: int) -> pd.DataFrame:
 
 
 def load_gaps(engine: Engine, since: int, shortest: int) -> pd.DataFrame:
-    """Stretches since `since` of which no report of a cluster tells: cluster_id, since, until int64; of `shortest` s or more."""
+    """Stretches since `since` of which no report of a cluster tells: cluster_id, since, until int64; of `shortest` s or more.
+
+    Where a report was awaited later than that, the stretch is longer than was to be expected then.
+    """
     p = schema.poll.c
-    before = func.lag(p.taken_at).over(partition_by=p.cluster_id, order_by=p.taken_at)
+    before, awaited = (
+        func.lag(one).over(partition_by=p.cluster_id, order_by=p.taken_at) for one in (p.taken_at, p.period_seconds)
+    )
     seen = (
-        select(p.cluster_id, before.label("since"), p.taken_at.label("until"), p.known_since)
+        select(p.cluster_id, before.label("since"), p.taken_at.label("until"), p.known_since, awaited.label("awaited"))
         .where(_everywhere(p), p.at >= since, p.report.is_not(None))
         .subquery()
         .c
     )
-    long = seen.until - seen.since >= shortest
+    length = seen.until - seen.since
+    long = and_(length >= shortest, length > LATE_AFTER * func.coalesce(seen.awaited, 0))
     query = select(seen.cluster_id, seen.since, seen.until).where(
         long, or_(seen.known_since.is_(None), seen.known_since > seen.since)
     )

@@ -209,8 +209,8 @@ def _poll_row(then: Then) -> dict[str, Any]:
 def _fill_clusters(connection: Connection, then: Mapping[int, Then]) -> None:
     """Of each cluster what was known of it then; what its report warned of and reserved is not kept."""
     rows = connection.execute(select(_stored["cluster"])).mappings().all()
-    lost = dict.fromkeys(("warnings", "partial", "reservations", "next_poll_at"))
-    told = ("report", "taken_at", "query_seconds", "failures", "error_code", "error", "attempted_at")
+    lost = dict.fromkeys(("warnings", "partial", "reservations", "query_parts", "next_poll_at"))
+    told = ("period_seconds", "report", "taken_at", "query_seconds", "failures", "error_code", "error", "attempted_at")
     connection.execute(
         insert(_kept["cluster"]),
         [

@@ -25,11 +25,14 @@ def load_clusters(engine: Engine) -> Sequence[Row[Any]]:
 
 
 def load_collectors(engine: Engine) -> Sequence[Row[Any]]:
-    """The collectors that run, the newest last: announce str, refresh str (addresses), public_key str (None: open),
-    cluster str (one that it polls, None for none)."""
+    """The collectors that run, the newest last: a row for each cluster that one polls, or one row with None.
+
+    announce str, refresh str (addresses), public_key str (None: open), name str (host and process), region str or None,
+    cluster str or None.
+    """
     c, k = schema.collector.c, schema.cluster.c
     polled = schema.collector.outerjoin(schema.cluster, k.collector_id == c.id)
-    columns = (c.announce, c.refresh, c.public_key, k.name.label("cluster"))
+    columns = (c.announce, c.refresh, c.public_key, c.name, c.region, k.name.label("cluster"))
     return read_rows(engine, select(*columns).select_from(polled).order_by(c.id))
 
 

@@ -73,11 +73,23 @@ def load_polls(engine: Engine, cluster_id: int, since: int) -> pd.DataFrame:
     """Polls begun since `since`, oldest first.
 
     at int64, seconds float64, report float64 (NaN where it brought none), taken_at float64,
-    known_since float64 (from when on the report tells all; NaN where only of its moment), query_seconds float64, error_code str or None, error str or None.
+    known_since float64 (from when on the report tells all; NaN where only of its moment), period_seconds float64 (in which
+    the next report was awaited; NaN where the poll brought none, or the wished one was), query_seconds float64,
+    error_code str or None, error str or None.
     """
     p = schema.poll.c
     query = (
-        select(p.at, p.seconds, p.report, p.taken_at, p.known_since, p.query_seconds, p.error_code, p.error)
+        select(
+            p.at,
+            p.seconds,
+            p.report,
+            p.taken_at,
+            p.known_since,
+            p.period_seconds,
+            p.query_seconds,
+            p.error_code,
+            p.error,
+        )
         .where(p.cluster_id == cluster_id, p.at >= since)
         .order_by(p.at)
     )
@@ -90,9 +102,43 @@ def load_polls(engine: Engine, cluster_id: int, since: int) -> pd.DataFrame:
             "report": "float64",
             "taken_at": "float64",
             "known_since": "float64",
+            "period_seconds": "float64",
             "query_seconds": "float64",
             "error_code": "object",
             "error": "object",
+        },
+    )
+
+
+def load_spent(engine: Engine, hour: int, day: int) -> pd.DataFrame:
+    """What commands for webstat took of each scheduler's time since seconds `hour` and `day`, a cluster a row.
+
+    cluster_id int64, rounds_hour int64, seconds_hour float64, rounds_day int64, seconds_day float64; those never asked left out.
+    """
+    p = schema.poll.c
+    in_hour = p.at >= hour
+    query = (
+        select(
+            p.cluster_id,
+            func.sum(case((in_hour, 1), else_=0)),
+            func.sum(case((in_hour, p.query_seconds), else_=0.0)),
+            func.count(),
+            func.sum(p.query_seconds),
+        )
+        # With the clusters, so that the index is used, which begins with them.
+        .where(p.cluster_id.in_(select(schema.cluster.c.id)), p.at >= day, schema.cost_of_poll())
+        .group_by(p.cluster_id)
+        .order_by(p.cluster_id)
+    )
+    return read_frame(
+        engine,
+        query,
+        {
+            "cluster_id": "int64",
+            "rounds_hour": "int64",
+            "seconds_hour": "float64",
+            "rounds_day": "int64",
+            "seconds_day": "float64",
         },
     )
 
