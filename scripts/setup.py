@@ -24,10 +24,18 @@ TEST_PACKAGES = {
     "chromium": ["chromium", "fonts-roboto-unhinted", "fonts-noto-color-emoji"],
     "systemd-analyze": ["systemd"],
     "postgres": ["postgresql"],
+    "haproxy": ["haproxy"],
+    "memcached": ["memcached"],
     "slurmctld": ["munge", "slurmctld", "slurmd", "slurm-client", "slurm-wlm-torque"],
 }
 """Program -> Debian packages that bring it."""
-_TESTED_WITH = {"chromium": "the page", "systemd-analyze": "the units", "postgres": "stores in PostgreSQL"}
+_TESTED_WITH = {
+    "chromium": "the page",
+    "systemd-analyze": "the units",
+    "postgres": "stores in PostgreSQL",
+    "haproxy": "several web processes",
+    "memcached": "results that they share",
+}
 
 
 def main() -> None:
@@ -86,7 +94,7 @@ def install(requirements: Path) -> None:
 
 
 def install_test_programs() -> None:
-    """Chromium, PostgreSQL, Slurm and systemd's tools from Debian's packages, as root; else say what will be skipped."""
+    """Chromium, PostgreSQL, HAProxy, Slurm and systemd's tools from Debian's packages, as root; else say what will be skipped."""
     for program, packages in TEST_PACKAGES.items():
         if not find_program(program):
             what = _TESTED_WITH.get(program, "a real scheduler")

@@ -129,6 +129,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.hub = hub
     app.state.sources = sources
+    app.state.draining = False
 
     @app.websocket("/live")
     async def live(socket: WebSocket) -> None:
@@ -155,6 +156,11 @@ def create_app(settings: Settings) -> FastAPI:
             return JSONResponse({"ok": False, "store": str(error)}, 503)
         known = sum(1 for cluster in clusters if cluster.report)
         return JSONResponse({"ok": True, "clusters": len(clusters), "seen": known, "collector_heard": hub.connected})
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        draining = app.state.draining
+        return JSONResponse({"ok": not draining, "draining": draining}, 503 if draining else 200)
 
     @app.get("/assets/{name:path}")
     async def asset(name: str, request: Request) -> Response:

@@ -97,7 +97,7 @@ def at(source: Source, cluster: Cluster) -> Free:
             reserved |= {name for name in queues["name"] if RESERVATION_QUEUE(name)}
         return free(source.nodes(cluster), queues, source.totals(cluster), reserved)
 
-    return source.remember(("free", cluster.id, cluster.report), make)
+    return source.share(("free", cluster.id, cluster.report), make)
 
 
 def free(nodes: pd.DataFrame, queues: pd.DataFrame, totals: pd.DataFrame, reserved: Collection[str] = ()) -> Free:
