@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import os
+import re
 import socket
+import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,7 @@ from scripts.setup import find_program
 from tests.webstat.served import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+CONFIG = ROOT / "deploy" / "haproxy.cfg"
 
 
 def program(name: str) -> str:
@@ -91,3 +96,68 @@ def web(config: Path, port: int, name: str) -> Iterator[Process]:
     command = [sys.executable, "app.py", "--config", str(config), "--port", str(port)]
     with running(command, port, config.parent / f"{name}.log") as one:
         yield one
+
+
+class HAProxy:
+    """deploy/haproxy.cfg with addresses and files of its own, before some ports; `context` trusts its certificate."""
+
+    def __init__(self, folder: Path, ports: Sequence[int], changes: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.plain, self.port = free_port(0), free_port(0)
+        certificate, key = folder / "cert.pem", folder / "key.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        (folder / "webstat.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
+        self.context = ssl.create_default_context(cafile=certificate)
+        self.certificate = certificate
+        text = CONFIG.read_text(encoding="utf-8")
+        for old, new in (
+            ("bind :80\n", f"bind 127.0.0.1:{self.plain}\n"),
+            ("bind :443 ", f"bind 127.0.0.1:{self.port} "),
+            ("/etc/haproxy/webstat.pem alpn", f"{folder}/webstat.pem alpn"),
+            ("stats socket /run/haproxy/admin.sock", f"stats socket {folder}/admin.sock"),
+            ("    log /dev/log local0\n", "    log stderr format raw local0\n"),
+            ("    chroot /var/lib/haproxy\n", ""),
+            ("    user haproxy\n", ""),
+            ("    group haproxy\n", ""),
+            *(changes or {}).items(),
+        ):
+            assert old in text, old
+            text = text.replace(old, new)
+        for number in range(1, 5):
+            line = f"server web{number} 127.0.0.1:805{number}"
+            assert text.count(line) == 3, line
+            if number <= len(ports):  # that many processes; some of the file's are commented out
+                text = text.replace(f"# {line}", line).replace(
+                    line, f"server web{number} 127.0.0.1:{ports[number - 1]}"
+                )
+            else:
+                text = re.sub(f"^ *{re.escape(line)}.*$", "", text, flags=re.MULTILINE)
+        self.config = folder / "haproxy.cfg"
+        self.config.write_text(text, encoding="utf-8")
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[HAProxy]:
+        """For as long as the block lasts."""
+        command = [program("haproxy"), "-db", "-f", str(self.config)]
+        with running(command, self.port, self.folder / "haproxy.log") as self.process:
+            yield self
+
+    def command(self, words: str) -> str:
+        """What its socket answers."""
+        with socket.socket(socket.AF_UNIX) as channel:
+            channel.connect(str(self.folder / "admin.sock"))
+            channel.sendall(words.encode() + b"\n")
+            return b"".join(iter(lambda: channel.recv(65536), b"")).decode()
+
+    def status(self, backend: str, server: str) -> str:
+        """As `show stat` has it: UP, DOWN, DRAIN, no check, ..."""
+        rows = csv.DictReader(io.StringIO(self.command("show stat").removeprefix("# ")))
+        return next(row["status"] for row in rows if (row["pxname"], row["svname"]) == (backend, server))
