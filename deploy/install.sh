@@ -186,7 +186,8 @@ else
         as_user sh -c 'umask 077 && head -c 32 /dev/urandom | base64 >"$1"' sh "$config/keys/web.secret"
     fi
     # How many web processes there are stays as it is where nothing else is said.
-    workers=${workers:-$(cat "$prefix/.installed-by-webstat")} workers=${workers:-1}
+    [ -n "$workers" ] || workers=$(cat "$prefix/.installed-by-webstat")
+    workers=${workers:-1}
     echo "$workers" >"$prefix/.installed-by-webstat"
     if [ "$workers" = 1 ]; then
         web=webstat-web other=webstat-web@

@@ -80,12 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app,
         host=settings.web.host,
         port=port,
-        proxy_headers=bool(settings.web.proxies),
-        forwarded_allow_ips=list(settings.web.proxies),
         log_level="warning",
         ws="websockets-sansio",
         ws_max_size=1024,
         proxy_headers=False,  # the application itself must know whether a proxy asks
+        timeout_keep_alive=75,  # longer than a proxy keeps a connection, so that none is closed while it asks
         timeout_graceful_shutdown=2,
     )
     server = _Server(config, address, app, settings.web.drain_seconds)

@@ -27,10 +27,11 @@ from tests.webstat.recorded import Recorded
 from tests.webstat.served import settings_for, wait_for
 from tests.webstat.stores import Builder
 from webstat import shared
+from webstat.access.sources import Sources
 from webstat.data.queries.engine import open_store
 from webstat.data.queries.identity import identity_of
 from webstat.data.queries.now import load_nodes
-from webstat.data.source import Source
+from webstat.privacy import OTHERS, Level, Veil
 from webstat.router import Artist
 from webstat.secret import load_secret
 from webstat.shared import Shared, code_mark, words_of
@@ -342,13 +343,42 @@ def test_pages_are_the_same_from_shared_results(
     assert "of no help" not in caplog.text
 
 
+def test_who_sees_less_is_given_nothing_of_who_sees_more(
+    recorded: Recorded, cache: Process, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same question through each veil, first by those who see all, in two processes."""
+    monkeypatch.setattr(shared, "WORTH_SECONDS", 0.0)
+    sharing = recorded.settings(memcached=f"127.0.0.1:{cache.port}", secret_file=tmp_path / "web.secret")
+    user = next(job.user for job in recorded.reports["mixed"].jobs)
+    veils = [
+        None, Veil(Level.PSEUDONYMS, salt=b"a"), Veil(Level.PSEUDONYMS, salt=b"b"), Veil(Level.OWN, user), Veil(Level.TOTALS),
+    ]  # fmt: skip
+
+    def holders() -> list[list[str]]:
+        sources = Sources(sharing)
+        try:
+            (cluster,) = (one for one in sources.full.clusters() if one.name == "mixed")
+            return [sorted(set(sources.through(veil).totals(cluster)["user"])) for veil in veils]
+        finally:
+            sources.close()
+
+    told = holders()
+    hits = client.stats()[b"get_hits"]
+    assert holders() == told
+    assert client.stats()[b"get_hits"] == hits + len(veils)
+    assert user in told[0]
+    assert told[3] == sorted({user, OTHERS})
+    assert told[4] == [OTHERS]
+    assert len({tuple(one) for one in told}) == len(veils)
+
+
 def _drawn(settings: Settings, pages: Sequence[str], now: float) -> list[str]:
     """What a process that has just been started draws."""
-    source = Source(settings)
-    artist = Artist(source)
+    sources = Sources(settings)
+    artist = Artist(sources)
     try:
         viewer = {"theme": "light", "zone": "UTC", "me": ""}
         drawings = [artist.draw(True, page, viewer, {}, now).regions["page"] for page in pages]
         return [json.dumps(drawing, cls=PlotlyJSONEncoder) for drawing in drawings]
     finally:
-        source.close()
+        sources.close()

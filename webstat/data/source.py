@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pandas as pd
-from sqlalchemy import Row
+from sqlalchemy import Engine, Row
 
 from agent.curve import Peer
 from agent.keys import KeyPair
