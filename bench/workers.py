@@ -39,7 +39,7 @@ from tests.webstat.programs import HAProxy, Process, memcached, web
 from webstat import ids
 
 WORKERS = (1, 2, 4)
-SECONDS, CONNECTIONS, REPORTS, SINGLE = 8, 12, 3, 400
+SECONDS, CONNECTIONS, REPORTS, SINGLE = 6, 12, 3, 300
 PAGES = ("/", "/cluster/large", "/free", "/jobs", "/health", "/history")
 ASKED = (
     *PAGES,
@@ -106,11 +106,7 @@ class Load:
     cpu: float = 0.0
 
     def run(self) -> Load:
-        """In a process of its own."""
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
-            return other.submit(self._run).result()
-
-    def _run(self) -> Load:
+        """Ask, and note how long each answer took; for a process of its own."""
         begun, until = time.process_time(), time.time() + self.seconds
         threads = [threading.Thread(target=self._ask, args=(number, until)) for number in range(self.connections)]
         for thread in threads:
@@ -216,11 +212,13 @@ def main() -> None:
 def _rate(running: Site, number: int, sharing: bool) -> None:
     certificate = str(running.front.certificate)
     asked = questions(f"http://127.0.0.1:{running.workers[0].port}")
-    Load(running.front.port, certificate, asked, seconds=3).run()  # so that every worker has drawn everything once
-    busy, used, proxy = cores(), seconds_of(running.workers), seconds_of([running.front.process])
-    begun = time.monotonic()
-    load = Load(running.front.port, certificate, asked).run()
-    took = time.monotonic() - begun
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as people:
+        # First so that every worker has drawn everything once.
+        people.submit(Load(running.front.port, certificate, asked, seconds=3).run).result()
+        busy, used, proxy = cores(), seconds_of(running.workers), seconds_of([running.front.process])
+        begun = time.monotonic()
+        load = people.submit(Load(running.front.port, certificate, asked).run).result()
+        took = time.monotonic() - begun
     shares = [(b - a) / (d - c) for (a, c), (b, d) in zip(busy, cores(), strict=True)]
     mine = [seconds_of(running.workers) - used, seconds_of([running.front.process]) - proxy, load.cpu]
     taken = sorted(load.taken)

@@ -1,7 +1,7 @@
 """Sets webstat up in its own folder: virtual environment, packages, vendored CSS and JavaScript.
 
-With --dev also what the tests need; as root on Debian or Ubuntu that includes Chromium, PostgreSQL and a real
-one-host Slurm. Runs on any Python 3.9+, needs nothing but the standard library, does nothing twice.
+With --dev also what the tests need; as root on Debian or Ubuntu that includes Chromium, PostgreSQL, HAProxy,
+memcached and a real one-host Slurm. Runs on any Python 3.9+, needs nothing but the standard library, does nothing twice.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TESTED_WITH = {
     "systemd-analyze": "the units",
     "postgres": "stores in PostgreSQL",
     "haproxy": "several web processes",
-    "memcached": "results that they share",
+    "memcached": "results that web processes share",
 }
 
 

@@ -118,6 +118,8 @@ def create_app(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         keep_freed()
+        # Dash learns where its scripts are when it answers its first page, which may be asked of another process.
+        await asyncio.to_thread(site.test_client().get, "/")
         listening = asyncio.create_task(hub.run())
         listening.add_done_callback(_say_if_it_failed)
         yield
@@ -170,7 +172,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(signin.router(settings, assets))
     app.include_router(api.router(assets))
     app.add_exception_handler(WebError, trouble)
-    app.mount("/", WSGIMiddleware(_dash(settings, assets, source, artist, hub).server, workers=THREADS))
+    site = _dash(settings, assets, source, artist, hub).server
+    app.mount("/", WSGIMiddleware(site, workers=THREADS))
     _guard(app, settings)
     return app
 

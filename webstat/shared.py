@@ -63,7 +63,9 @@ class Shared:
         """
         try:
             name = hashlib.sha256(f"{self._scope()}\n{words_of(key)}".encode()).hexdigest()
-        except (TypeError, OSError, WebError) as error:
+        except (OSError, WebError):  # there is no store: who makes it says so
+            return make()
+        except TypeError as error:
             log.warning("not shared error=%s", error)
             return make()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import http.server
 import json
+import re
 import signal
 import ssl
 import subprocess
@@ -16,11 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from pymemcache.client.base import Client
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from scripts.run import free_port
+from tests.browser import open_browser
 from tests.webstat.programs import HAProxy, Process, memcached, program, web
 from tests.webstat.served import FakeCollector, wait_for
 from tests.webstat.stores import Builder, Shape
@@ -41,7 +44,7 @@ class Site:
 
     def report(self) -> int:
         """A new report of cluster one, announced."""
-        number = self.builder.report("one", start_cores=24)
+        number = self.builder.report("one", start_cores=24, user="somebody")
         self.collector.say("one", number)
         return number
 
@@ -283,6 +286,23 @@ def test_a_process_that_ends_says_so_first(site: Site) -> None:
         assert closed(viewer) + closed(other) == 1
         visitors.wait_for(20)
     assert (visitors.failed, visitors.broken_off) == ([], [])
+
+
+def test_a_browser_is_told_of_news_also_when_its_process_dies(site: Site) -> None:
+    """Over HTTP/2, as browsers speak it, websockets too."""
+    with open_browser() as browser:
+        context = browser.new_context(viewport={"width": 1440, "height": 1000}, ignore_https_errors=True)
+        page = context.new_page()
+        page.goto(f"{site.front.url}/cluster/one")
+        expect(page.locator("#stream")).to_contain_text("Live updates are on", timeout=60_000)
+        assert page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "h2"
+        for cores, worker in zip((480, 960), site.workers, strict=True):
+            worker.kill()
+            site.collector.say("one", site.builder.report("one", start_cores=480))
+            expect(page.locator(".ws-bars").first).to_contain_text(re.compile(rf"newcomer\s*{cores}"), timeout=60_000)
+            worker.start()
+            site.wait_until_up()
+        context.close()
 
 
 def test_draining_by_hand(site: Site) -> None:
