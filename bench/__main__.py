@@ -16,6 +16,7 @@ BENCHES = {
     "moment": "any past moment, against plain SQL over the spans",
     "page": "how soon pages are there, and how soon the table of jobs answers a key",
     "viewers": "fifty people watching, two hundred idle: drawings, bytes, polls",
+    "workers": "one, two and four web processes behind HAProxy, with memcached and without",
     "live": "from the report in the collector to the figure in the browser",
 }
 

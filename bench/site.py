@@ -35,7 +35,7 @@ class Agent:
         self.endpoint = endpoint
         self.sent: list[float] = []
         self._still = still
-        self._report = _now(take_report(Replay(SMALL if still else SAMPLE, Choice())))
+        self._report = now_of(take_report(Replay(SMALL if still else SAMPLE, Choice())))
         self.jobs = len(self._report.jobs)
         self._context = zmq.Context()
         self._stop = threading.Event()
@@ -54,13 +54,13 @@ class Agent:
         while not self._stop.is_set():
             if socket.poll(100):
                 socket.recv()
-                self._report = _now(self._report if self._still else later(self._report))
+                self._report = now_of(self._report if self._still else later(self._report))
                 socket.send(to_wire(self._report))
                 self.sent.append(time.time())
         socket.close(linger=0)
 
 
-def _now(report: Report) -> Report:
+def now_of(report: Report) -> Report:
     """The same report, taken now. Its jobs keep their times: they only have waited longer."""
     return replace(report, taken_at=time.time(), jobs=[replace(one) for one in report.jobs])
 

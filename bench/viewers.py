@@ -47,7 +47,7 @@ class Viewer:
         """Watch until then."""
         settled = time.time() + SETTLING_SECONDS
         session = requests.Session()
-        question = _question(session, self.url)
+        question = drawing_question(session, self.url)
         if not self.deaf:
             self._ask(session, question, counted=False)
         with connect(self.url.replace("http", "ws") + "/live", open_timeout=30) as socket:
@@ -84,7 +84,7 @@ class Viewer:
                 self.wires.append((changed, sent))
 
 
-def _question(session: requests.Session, url: str) -> dict[str, Any]:
+def drawing_question(session: requests.Session, url: str) -> dict[str, Any]:
     """The drawing callback's question, as the browser asks it, without values."""
     for one in session.get(f"{url}/_dash-dependencies").json():
         if f"{ids.DRAWN}.data" in one["output"] and not one["clientside_function"]:

@@ -26,6 +26,7 @@ FILE_VARIABLE = "WEBSTAT_CONFIG"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Endpoint = Annotated[str, Field(pattern=r"^(tcp|ipc)://\S+$")]
+MemcachedAddress = Annotated[str, Field(pattern=r"^(/\S+|(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):[0-9]{1,5})$")]
 
 
 class _Table(BaseModel):
@@ -91,12 +92,21 @@ class WebSettings(_Table):
     """IANA name of the zone of every time on the page; each viewer's own where it is left out."""
     proxies: tuple[str, ...] = ()
     """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    drain_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """How long a process that was told to end says so at /readyz, and serves on, before it ends."""
+    memcached: tuple[MemcachedAddress, ...] = ()
+    """Where web processes share results: host:port, or a socket's path; one, or a list."""
     secret_file: Path | None = None
     """Random bytes that all web processes know and nobody else. Made where it is missing."""
     secret_key_file: Path | None = None
     """The web process's own CURVE key; with it only collectors with keys are heard and asked."""
     metrics_from: tuple[str, ...] = ("127.0.0.0/8", "::1")
     """Addresses or networks that may ask for /metrics."""
+
+    @field_validator("memcached", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given
 
     @field_validator("proxies", "metrics_from")
     @classmethod
@@ -107,6 +117,14 @@ class WebSettings(_Table):
             except ValueError:
                 raise ValueError(f"{one!r} is no address or network; write e.g. 127.0.0.1 or 10.0.0.0/24") from None
         return given
+
+    @model_validator(mode="after")
+    def _shared_results_are_signed(self) -> WebSettings:
+        if self.memcached and self.secret_file is None:
+            raise ValueError(
+                'memcached is set, but no secret_file to sign what is put there; write e.g. secret_file = "keys/web.secret"'
+            )
+        return self
 
     @field_validator("timezone")
     @classmethod
@@ -349,10 +367,12 @@ def _words(error: Any) -> str:
         return "this key is missing"
     message = str(error["msg"]).removeprefix("Value error, ")
     if kind == "string_pattern_mismatch":
-        endpoint = "tcp|ipc" in error["ctx"]["pattern"]
+        pattern = error["ctx"]["pattern"]
         message = (
             "expected an address such as tcp://login1.example.org:7621"
-            if endpoint
+            if "tcp|ipc" in pattern
+            else "expected host:port such as 127.0.0.1:11211, or the path of a socket"
+            if "[0-9]{1,5}" in pattern
             else "expected letters, digits, dot, dash or underscore (it becomes part of addresses)"
         )
     return f"{message} (found {given!r})" if isinstance(given, (str, int, float, bool)) else message

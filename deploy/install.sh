@@ -12,6 +12,7 @@
 #   --state DIR     the store (/var/lib/webstat)
 #   --units DIR     where systemd looks (/etc/systemd/system)
 #   --user NAME     runs the services; made if it does not exist (webstat)
+#   --workers N     server: so many web processes behind a proxy, at ports 8051 and on (1, at the port of webstat.toml)
 #   --bind ADDRESS  agent: listen here, e.g. tcp://0.0.0.0:7621, with CURVE keys (tcp://127.0.0.1:7621, without)
 #   --no-start      do not start or restart anything
 set -eu
@@ -31,14 +32,14 @@ usage() {
 
 source=$(cd "$(dirname "$0")/.." && pwd)
 prefix=/opt/webstat config=/etc/webstat state=/var/lib/webstat units=/etc/systemd/system
-user=webstat bind=tcp://127.0.0.1:7621 cluster='' start=yes
+user=webstat bind=tcp://127.0.0.1:7621 cluster='' workers='' start=yes
 [ $# -gt 0 ] || usage 2
 role=$1
 shift
 while [ $# -gt 0 ]; do
     case $1 in
     --no-start) start=no ;;
-    --cluster | --prefix | --config | --state | --units | --user | --bind)
+    --cluster | --prefix | --config | --state | --units | --user | --bind | --workers)
         [ $# -gt 1 ] || fail "$1 needs a value"
         eval "${1#--}=\$2"
         shift
@@ -60,15 +61,25 @@ for dir in "$prefix" "$config" "$state" "$units"; do
     esac
 done
 case $cluster in *[!A-Za-z0-9._-]*) fail "$cluster: a cluster's name is of letters, digits, dot, dash, underscore" ;; esac
+case $workers in *[!0-9]* | 0* | ???*) fail "--workers $workers: give a number of processes, 1 to 99" ;; esac
 [ "$(id -u)" = 0 ] || fail "run this as root: it makes a user and units"
 
+first_port=8051 # the first of several web processes; deploy/haproxy.cfg has the same
+instances() {
+    for link in "$units"/multi-user.target.wants/webstat-web*.service; do
+        if [ -L "$link" ]; then basename "$link" .service; fi
+    done
+}
 running() { [ "$start" = yes ] && [ -d /run/systemd/system ]; }
 as_user() { setpriv --reuid="$user" --regid="$user" --init-groups "$@"; }
 
 if [ "$role" = uninstall ]; then
-    for service in webstat-web webstat-collector webstat-agent; do
+    if running; then
+        for service in $(instances); do systemctl disable --now "$service"; done
+    fi
+    for service in webstat-web webstat-web@ webstat-collector webstat-agent; do
         [ -e "$units/$service.service" ] || continue
-        if running; then systemctl disable --now "$service"; fi
+        if running && [ "$service" != webstat-web@ ]; then systemctl disable --now "$service"; fi
         rm -rf "$units/$service.service" "$units/$service.service.d"
         say "removed $service"
     done
@@ -171,6 +182,28 @@ else
     fi
     (cd "$prefix" && as_user .venv/bin/python -m collector --config "$config/webstat.toml" keys --no-agents)
     unit webstat-collector.service "$units/webstat-collector.service"
-    unit webstat-web.service "$units/webstat-web.service"
-    begin webstat-collector webstat-web
+    if [ ! -e "$config/keys/web.secret" ]; then
+        as_user sh -c 'umask 077 && head -c 32 /dev/urandom | base64 >"$1"' sh "$config/keys/web.secret"
+    fi
+    # How many web processes there are stays as it is where nothing else is said.
+    [ -n "$workers" ] || workers=$(cat "$prefix/.installed-by-webstat")
+    workers=${workers:-1}
+    echo "$workers" >"$prefix/.installed-by-webstat"
+    if [ "$workers" = 1 ]; then
+        web=webstat-web other=webstat-web@
+        unit webstat-web.service "$units/webstat-web.service"
+    else
+        web='' other=webstat-web
+        for port in $(seq $first_port $((first_port + workers - 1))); do web="$web webstat-web@$port"; done
+        unit webstat-web.service "$units/webstat-web@.service"
+        sed -i -e 's#^ExecStart=.*#& --port %i#' -e 's#^Description=.*#&, at port %i#' "$units/webstat-web@.service"
+    fi
+    if running; then
+        for service in $(instances); do
+            case " $web " in *" $service "*) ;; *) systemctl disable --now "$service" ;; esac
+        done
+    fi
+    rm -f "$units/$other.service"
+    # shellcheck disable=SC2086 # several words
+    begin webstat-collector $web
 fi

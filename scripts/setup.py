@@ -1,7 +1,7 @@
 """Sets webstat up in its own folder: virtual environment, packages, vendored CSS and JavaScript.
 
-With --dev also what the tests need; as root on Debian or Ubuntu that includes Chromium, PostgreSQL and a real
-one-host Slurm. Runs on any Python 3.9+, needs nothing but the standard library, does nothing twice.
+With --dev also what the tests need; as root on Debian or Ubuntu that includes Chromium, PostgreSQL, HAProxy,
+memcached and a real one-host Slurm. Runs on any Python 3.9+, needs nothing but the standard library, does nothing twice.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ TEST_PACKAGES = {
     "systemd-analyze": ["systemd"],
     "postgres": ["postgresql"],
     "promtool": ["prometheus"],
+    "haproxy": ["haproxy"],
+    "memcached": ["memcached"],
     "slurmctld": ["munge", "slurmctld", "slurmd", "slurm-client", "slurm-wlm-torque"],
 }
 """Program -> Debian packages that bring it."""
@@ -33,6 +35,8 @@ _TESTED_WITH = {
     "systemd-analyze": "the units",
     "postgres": "stores in PostgreSQL",
     "promtool": "alerts",
+    "haproxy": "several web processes",
+    "memcached": "results that web processes share",
 }
 
 
@@ -92,7 +96,7 @@ def install(requirements: Path) -> None:
 
 
 def install_test_programs() -> None:
-    """Chromium, PostgreSQL, Prometheus, Slurm and systemd's tools from Debian's packages, as root; else say what will be skipped."""
+    """Chromium, PostgreSQL, HAProxy, Prometheus, Slurm and others from Debian's packages, as root; else say what will be skipped."""
     for program, packages in TEST_PACKAGES.items():
         if not find_program(program):
             what = _TESTED_WITH.get(program, "a real scheduler")

@@ -126,6 +126,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def life(_: FastAPI) -> AsyncIterator[None]:
         keep_freed()
         logging.getLogger().addHandler(activity)
+        # Dash learns where its scripts are when it answers its first page, which may be asked of another process.
+        await asyncio.to_thread(site.test_client().get, "/")
         listening = app.state.listening = asyncio.create_task(hub.run())
         listening.add_done_callback(_say_if_it_failed)
         yield
@@ -139,6 +141,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.hub = hub
     app.state.sources = sources
     app.state.listening = None
+    app.state.draining = False
 
     @app.websocket("/live")
     async def live(socket: WebSocket) -> None:
@@ -169,9 +172,14 @@ def create_app(settings: Settings) -> FastAPI:
     @app.get("/readyz")
     async def readyz() -> Response:
         store = await asyncio.to_thread(ready.check_store, source)
-        checks = (store, ready.check_assets(assets), ready.check_hub(app.state.listening))
-        ok = all(check.ok for check in checks)
-        return JSONResponse({"ok": ok, "checks": [asdict(check) for check in checks]}, 200 if ok else 503)
+        checks = (
+            store,
+            ready.check_assets(assets),
+            ready.check_hub(app.state.listening),
+            ready.check_draining(app.state.draining),
+        )
+        told = {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}
+        return JSONResponse(told, 503 if any(check.elsewhere for check in checks if not check.ok) else 200)
 
     @app.get("/metrics")
     async def scrape(request: Request) -> Response:
@@ -185,7 +193,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(signin.router(settings, assets))
     app.include_router(api.router(assets))
     app.add_exception_handler(WebError, trouble)
-    app.mount("/", WSGIMiddleware(_dash(settings, assets, source, artist, hub).server, workers=THREADS))
+    site = _dash(settings, assets, source, artist, hub).server
+    app.mount("/", WSGIMiddleware(site, workers=THREADS))
     _guard(app, settings)
     app.add_middleware(activity.around)  # what is refused at the door is counted too
     return app

@@ -73,7 +73,7 @@ class Hub:
 
     @property
     def viewers(self) -> int:
-        """How many browsers listen."""
+        """How many browsers listen to this process: over as many all spread their questions, so each process has its share."""
         return len(self._viewers)
 
     async def run(self) -> None:

@@ -67,6 +67,11 @@ class Veil:
         return (*([self.me] if self.me else []), *sorted(self.groups))
 
     @property
+    def key(self) -> tuple[object, ...]:
+        """All that tells it from other veils, in words that every process has; the salt stays a secret."""
+        return str(self.level), self.me, self.groups, hashlib.sha256(self.salt).hexdigest()
+
+    @property
     def lists(self) -> bool:
         """Whether jobs of others are listed."""
         return self.level in (Level.FULL, Level.PSEUDONYMS)

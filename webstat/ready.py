@@ -1,6 +1,6 @@
-"""Whether this process can serve: what /readyz answers, each thing with its words.
+"""Whether this process should be given requests: what /readyz answers, each thing with its words.
 
-That it lives is /healthz's to say: who is alive and not ready needs no restart, but should be given no viewers.
+A store that is away is away for all: pages say so themselves, so that is no reason to give them to nobody. That it lives is /healthz's to say: who is alive and not ready needs no restart, but should be given no viewers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ class Check:
     name: str
     ok: bool
     words: str
+    elsewhere: bool = True
+    """Whether another process would serve better, where it is not ok."""
 
 
 def check_store(source: Source) -> Check:
@@ -31,14 +33,14 @@ def check_store(source: Source) -> Check:
         found = source.ask(store.load_revision)
         source.clusters()
     except StoreEmpty as error:
-        return Check("store", False, f"there is none yet: {error}; the collector makes it")
+        return Check("store", False, f"there is none yet: {error}; the collector makes it", elsewhere=False)
     except WebError as error:
-        return Check("store", False, f"it cannot be read: {error}")
+        return Check("store", False, f"it cannot be read: {error}", elsewhere=False)
     known = _known()
     if found == known[0]:
         return Check("store", True, f"it can be read, and has schema {found}")
     if found is None:
-        return Check("store", False, "there is none yet; the collector makes it")
+        return Check("store", False, "there is none yet; the collector makes it", elsewhere=False)
     if found in known:
         return Check("store", False, f"it has schema {found}, needed is {known[0]}; start this version's collector")
     return Check(
@@ -58,6 +60,11 @@ def check_hub(listening: asyncio.Task[None] | None) -> Check:
     if listening.done():
         return Check("hub", False, "it has ended, so browsers hear of no news; the log says why; restart this process")
     return Check("hub", True, "it runs")
+
+
+def check_draining(draining: bool) -> Check:
+    """Whether it is to go on."""
+    return Check("draining", not draining, "it was told to end, and serves on for a moment" if draining else "it goes on")
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="app.py", description="webstat's page")
     parser.add_argument("--config", type=Path, metavar="FILE", help="webstat.toml (also $WEBSTAT_CONFIG)")
     parser.add_argument("--log-format", choices=FORMATS, help="form of the log's lines; else that of [log]")
+    parser.add_argument("--port", type=int, metavar="N", help="instead of [web] port: for one of several processes")
     options = parser.parse_args(arguments)
     try:
         settings = settings_of(options.config)
@@ -74,32 +76,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, AssetsMissing) as error:
         print(error, file=sys.stderr)
         return 2
-    address = f"http://{settings.web.host}:{settings.web.port}/"
+    port = settings.web.port if options.port is None else options.port
+    address = f"http://{settings.web.host}:{port}/"
     print(f"webstat: {address}", file=sys.stderr, flush=True)
     config = uvicorn.Config(
         app,
         host=settings.web.host,
-        port=settings.web.port,
+        port=port,
         log_config=None,
         log_level="warning",
         access_log=False,
         ws="websockets-sansio",
         ws_max_size=1024,
         proxy_headers=False,  # the application itself must know whether a proxy asks
+        timeout_keep_alive=75,  # longer than a proxy keeps a connection, so that none is closed while it asks
         timeout_graceful_shutdown=2,
     )
-    server = _Server(config, address)
+    server = _Server(config, address, app, settings.web.drain_seconds)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     return 0 if server.started else 1
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, which tells systemd when it listens, and that its loop turns."""
+    """uvicorn's, which tells systemd when it listens, and that its loop turns; and a proxy that it is about to end."""
 
-    def __init__(self, config: uvicorn.Config, address: str) -> None:
+    def __init__(self, config: uvicorn.Config, address: str, app: FastAPI, drain_seconds: float) -> None:
         super().__init__(config)
         self._address = address
+        self._app = app
+        self._drain_seconds = drain_seconds
         self._alive: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -110,6 +116,10 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         notify.stopping()
+        self._app.state.draining = True
+        until = time.monotonic() + self._drain_seconds
+        while time.monotonic() < until and not self.force_exit:
+            await asyncio.sleep(0.05)
         if self._alive is not None:
             self._alive.cancel()
         await super().shutdown(sockets)

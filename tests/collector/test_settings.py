@@ -67,6 +67,15 @@ def test_paths_are_beside_the_file(tmp_path: Path) -> None:
     assert keyed.web.secret_key_file == tmp_path / "w"
 
 
+def test_one_memcached_or_several(tmp_path: Path) -> None:
+    for given, read in (
+        ('"127.0.0.1:11211"', ("127.0.0.1:11211",)),
+        ('["[::1]:1", "/run/m.sock"]', ("[::1]:1", "/run/m.sock")),
+    ):
+        web = load(tmp_path, f'[web]\nmemcached = {given}\nsecret_file = "keys/web.secret"').web
+        assert (web.memcached, web.secret_file) == (read, tmp_path / "keys/web.secret")
+
+
 def test_other_databases_keep_their_address(tmp_path: Path) -> None:
     url = "postgresql+psycopg://me:secret@db/webstat"
     assert load(tmp_path, f'[store]\nurl = "{url}"').store.url == url
@@ -78,6 +87,9 @@ def test_other_databases_keep_their_address(tmp_path: Path) -> None:
         ("[web", "is not TOML"),
         ("[web]\nport = 70000", r"\[web\] port: .*less than or equal to 65535 \(found 70000\)"),
         ('[web]\ntimezone = "Mars/Olympus"', "Europe/Berlin"),
+        ('[web]\nproxies = ["proxy.example.org"]', "no address or network; write e.g. 127.0.0.1"),
+        ('[web]\nmemcached = "localhost"', "host:port such as 127.0.0.1:11211"),
+        ('[web]\nmemcached = "localhost:11211"', "secret_file to sign"),
         ("[colector]", r"\[colector\]: this key is not known; look for a misspelling"),
         ("[collector]\nperiod = 5", "misspelling in webstat.example.toml"),
         ("[collector]\nperiod_seconds = 0", "greater than or equal to 5"),

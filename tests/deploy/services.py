@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import socket
@@ -11,6 +12,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+MOST_EXPOSURE = 2.0
+
+
+def exposure(unit: Path) -> float:
+    """How exposed `systemd-analyze security` finds a unit, of 10."""
+    judge = ["systemd-analyze", "security", "--offline=true", "--no-pager"]
+    done = subprocess.run([*judge, str(unit)], capture_output=True, text=True)
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert found is not None, done.stdout + done.stderr
+    return float(found.group(1))
 
 
 def read_unit(file: Path) -> dict[str, list[str]]:

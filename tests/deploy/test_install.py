@@ -18,8 +18,9 @@ import pytest
 
 from scripts.run import free_port
 from tests.agent.samples import SAMPLES
-from tests.deploy.services import service
+from tests.deploy.services import MOST_EXPOSURE, exposure, service
 from tests.webstat.served import wait_for
+from webstat.secret import load_secret
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "deploy" / "install.sh"
@@ -161,6 +162,38 @@ def test_collector_and_page(site: Site) -> None:
     assert files(site.config) == before
 
 
+def test_several_web_processes(site: Site) -> None:
+    """The same unit at a port each, of the same number after an upgrade, and one again where that is said."""
+    said = site.install("server", "--workers", "3")
+    assert "webstat-web@8051 webstat-web@8052 webstat-web@8053" in said
+    assert not (site.units / "webstat-web.service").exists()
+    secret = site.config / "keys" / "web.secret"
+    assert (secret.stat().st_mode & 0o777, secret.owner()) == (0o600, site.user)
+    assert len(load_secret(secret, "memcached")) == 32
+    assert "webstat-web@8053" in site.install("server")
+
+    port = free_port(0)
+    template = site.units / "webstat-web@.service"
+    instance = site.units / f"webstat-web@{port}.service"
+    instance.write_text(template.read_text(encoding="utf-8").replace("%i", str(port)), encoding="utf-8")
+    with service(instance, site.user, site.folder) as web:
+        web.wait_for("READY=1")
+        assert f"STATUS=page at http://127.0.0.1:{port}/" in "\n".join(web.said)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+            assert answer.status == 200
+        web.stop()
+    instance.unlink()
+    if shutil.which("systemd-analyze"):
+        assert exposure(template) < MOST_EXPOSURE
+
+    said = site.install("server", "--workers", "1")
+    assert "webstat-web)" in said
+    assert not template.exists()
+    site.install("server", "--workers", "2")
+    site.install("uninstall")
+    assert list(site.units.iterdir()) == []
+
+
 def test_what_is_not_its_own_is_left_alone(site: Site) -> None:
     site.prefix.mkdir()
     (site.prefix / "precious").touch()
@@ -179,6 +212,8 @@ def test_what_is_not_its_own_is_left_alone(site: Site) -> None:
         ("server", ["--state", "/with space"], "absolute folder"),
         ("server", ["--colour"], "there is no option --colour"),
         ("server", ["--user"], "--user needs a value"),
+        ("server", ["--workers", "many"], "--workers many: give a number"),
+        ("server", ["--workers", "0"], "--workers 0: give a number"),
         ("both", [], "agent, server, or uninstall"),
     ],
 )

@@ -64,6 +64,14 @@ def test_the_page_and_all_its_files_come_from_here(server: Server) -> None:
     assert re.findall(r"https?://[^\"\\]*", re.sub(r'<script id="_dash-config".*?</script>', "", page)) == []
 
 
+def test_scripts_come_from_a_process_that_was_asked_for_no_page(server: Server, tmp_path: Path) -> None:
+    """As behind a proxy, which had the page from another process."""
+    scripts = re.findall(r'src="(/_dash-component-suites/[^"]+)"', get(server.url + "/")[2].decode())
+    assert len(scripts) > 5
+    with served(settings_for(f"sqlite:///{tmp_path}/none.sqlite", "one")) as other:
+        assert {get(other.url + script)[0] for script in scripts} == {200}
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [("/", 200), ("/cluster/one", 200), ("/health", 200), ("/healthz", 200), ("/cluster/two", 404), ("/nope", 404)],

@@ -33,7 +33,7 @@ def answer(
         small = gzip.compress(body, 4, mtime=0) if len(body) > WORTH_COMPRESSING else b""
         return body, small, hashlib.blake2b(body, digest_size=12).hexdigest()
 
-    body, small, mark = source.remember(("answer", *key), pack)
+    body, small, mark = source.share(("answer", *key), pack)
     headers = {
         "ETag": f'"{mark}"',
         "Cache-Control": "no-cache",

@@ -74,7 +74,7 @@ def at(source: Source, cluster: Cluster, now: float) -> list[Event]:
             *kept_events(kept(reservations, source.nodes(cluster), now), now),
         ]
 
-    return source.remember(("changes", cluster.id, stamp(cluster, now), int(now // KEPT_SECONDS)), make)
+    return source.share(("changes", cluster.id, stamp(cluster, now), int(now // KEPT_SECONDS)), make)
 
 
 def answer_events(

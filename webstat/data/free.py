@@ -97,7 +97,7 @@ def at(source: Source, cluster: Cluster, most: int = LISTED_PROPERTIES) -> Free:
             reserved |= {name for name in queues["name"] if RESERVATION_QUEUE(name)}
         return free(source.nodes(cluster), queues, source.totals(cluster), reserved, most)
 
-    return source.remember(("free", cluster.id, cluster.report, most), make)
+    return source.share(("free", cluster.id, cluster.report, most), make)
 
 
 def free(

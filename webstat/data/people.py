@@ -103,7 +103,7 @@ def at(source: Source, by: str, name: str, clusters: Iterable[Cluster], now: flo
             last_day=source.ask(people.load_last_day, by, name),
         )
 
-    past = source.remember(("people", by, name, stamp), make)
+    past = source.share(("people", by, name, stamp), make)
     reports = tuple((cluster.id, cluster.report) for cluster in clusters)
     newest = source.read(people.load_ended, by, name, today - DAY, LAST_ENDED, stamp=reports)
     return replace(past, ended=last_of(newest, past.ended))

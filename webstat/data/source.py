@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pandas as pd
-from sqlalchemy import Row
+from sqlalchemy import Engine, Row
 
 from agent.curve import Peer
 from agent.keys import KeyPair
@@ -21,11 +21,14 @@ from webstat.cache import Memory
 from webstat.data import frames, usage
 from webstat.data.explore.explorer import Explorer
 from webstat.data.queries import engine, moment, now, past
+from webstat.data.queries.identity import identity_of
 from webstat.data.queries.veil import Sight, open_sight
 from webstat.errors import StoreBroken, StoreEmpty
 from webstat.format import DAY, HOUR, WEEK
 from webstat.health import Cluster, Warning
 from webstat.privacy import UNTOLD, Veil
+from webstat.secret import load_secret
+from webstat.shared import Shared, code_mark
 
 T = TypeVar("T")
 
@@ -66,16 +69,22 @@ class Source:
         memory: Memory | None = None,
         sight: Sight | None = None,
         veil: Veil | None = None,
+        shared: Shared | None = None,
     ) -> None:
-        """`sight` is opened already where it is not of the present; `veil` is what the store is seen through."""
+        """`sight` is opened already where it is not of the present; `veil` is what the store is seen through.
+
+        `shared` is that of the source without a veil, which opens it. Raises SettingsError.
+        """
         self.settings = settings
         self.veil = veil
         self._store = engine.open_store(settings.store.url)
         self._sight = sight or open_sight(self._store, veil)
         self._memory = Memory() if memory is None else memory  # an empty one is false
         self._moments = Memory(MOMENTS)
+        self.shared: Shared | None = None
         if sight is None:  # a past moment has no history page, and must go when nobody holds it: no circle
             self.explorer = Explorer(self.ask, veil)
+            self.shared = shared if veil is not None else _open_shared(settings, self._store)
 
     @property
     def memory(self) -> Memory:
@@ -93,11 +102,23 @@ class Source:
         """Give back the store's connections."""
         self.explorer.close()
         self._sight.close()
+        if self.shared is not None and self.veil is None:
+            self.shared.close()
         self._store.dispose()
 
     def remember(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
         """The result for `key`, made once; `key` must name the reports it rests on."""
         return self._memory.get(key, make)
+
+    def share(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        """remember(), and what another web process has made is taken: for what takes longer to make than to be sent.
+
+        What comes is only read.
+        """
+        shared, veil = self.shared, self.veil
+        if shared is None:
+            return self.remember(key, make)
+        return self.remember(key, lambda: shared.get((None if veil is None else veil.key, key), make))
 
     def clusters(self) -> tuple[Cluster, ...]:
         """The clusters of webstat.toml in its order, else those the collector lists; as they are now.
@@ -154,7 +175,7 @@ class Source:
 
         `stamp` names what the answer rests on: a report's number, or the hour or day that has ended.
         """
-        return self.remember((load, arguments, stamp), lambda: self.ask(load, *arguments))
+        return self.share((load, arguments, stamp), lambda: self.ask(load, *arguments))
 
     def ask(self, load: Callable[..., T], *arguments: object) -> T:
         """`load(engine, *arguments)` of queries/, not remembered: for what is large, and kept by who asks."""
@@ -198,7 +219,7 @@ class Source:
             known = usage.known_stretches(polls, cluster.wished, since, min(end, cluster.taken_at or 0))
             return usage.usage(spans, known, since, end, named=named)
 
-        return self.remember(("usage", cluster.id, by, named, cluster.report, end), make)
+        return self.share(("usage", cluster.id, by, named, cluster.report, end), make)
 
     def usable(self, cluster: Cluster, until: float) -> pd.Series:
         """Usable cores at the steps of usage()."""
@@ -246,6 +267,16 @@ class Past(Source):
 
 def _peer(endpoint: str, public_key: str | None, own: KeyPair | None) -> Peer:
     return Peer(endpoint, public_key.encode() if public_key else None, own)
+
+
+def _open_shared(settings: Settings, store: Engine) -> Shared | None:
+    if not settings.web.memcached or settings.web.secret_file is None:
+        return None
+    store_is = identity_of(store, settings.store.file)
+    own = {"host", "port", "memcached", "secret_file", "drain_seconds", "proxies"}
+    code = f"{code_mark()}\n{settings.model_dump_json(exclude={'web': own})}"
+    secret = load_secret(settings.web.secret_file, "memcached")
+    return Shared(settings.web.memcached, secret, lambda: f"{code}\n{store_is()}")
 
 
 def _cluster(row: Row[Any], veil: Veil | None) -> Cluster:

@@ -61,7 +61,7 @@ def queues_card(cluster: Cluster, view: View) -> html.Section:
 def _rows(cluster: Cluster, view: View) -> pd.DataFrame:
     """frames.queues_frame() of the newest report."""
     source = view.source
-    return source.remember(
+    return source.share(
         ("queues", cluster.id, cluster.report),
         lambda: frames.queues_frame(source.queues(cluster), source.totals(cluster), source.waits(cluster)),
     )
@@ -158,7 +158,7 @@ def waiting_card(cluster: Cluster, view: View) -> html.Section:
     jobs = view.source.read(load_waiting_counted, cluster.id or 0, stamp=cluster.report)
     rows = _rows(cluster, view)
     states = dict(zip(rows["name"], rows["state"], strict=True))
-    counted = view.source.remember(
+    counted = view.source.share(
         ("waiting by reason", cluster.id, cluster.report), lambda: waiting.reasons_frame(jobs, states)
     )
     if counted.empty:

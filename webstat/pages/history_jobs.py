@@ -43,7 +43,7 @@ def layout(view: View) -> list[Part]:
     wanted, problems = read_wanted(view.query, view.now, view.zone, names, extent)
     offset = read_number(view.query, "offset", 0, 0, MOST_OFFSET, problems)
     asked = source.explorer.asked(wanted.question, view.clusters)
-    found = source.remember(
+    found = source.share(
         ("behind", *asked.key, wanted.question.since, wanted.question.until, wanted.event, wanted.sort, offset),
         lambda: behind(source.ask, asked, wanted, SHOWN, offset),
     )

@@ -37,7 +37,7 @@ _MIXES = {
 
 def week_card(asked: Asked, view: View) -> html.Section:
     """When the clusters are full."""
-    found = view.source.remember(("week", *asked.key), lambda: tables.week(view.source.explorer, asked))
+    found = view.source.share(("week", *asked.key), lambda: tables.week(view.source.explorer, asked))
     figure = week_figure(found.shares, theme=view.theme)
     subtitle = "mean utilisation by weekday and hour of day, your local time"
     if found.since > asked.since:
@@ -69,7 +69,7 @@ def _hour(place: int) -> str:
 
 def mix_card(asked: Asked, view: View, by: str) -> html.Section:
     """What classes of jobs used the cores."""
-    found = view.source.remember(("mix", by, *asked.key), lambda: tables.mix(view.source.explorer, asked, by))
+    found = view.source.share(("mix", by, *asked.key), lambda: tables.mix(view.source.explorer, asked, by))
     title, subtitle = _MIXES[by]
     longest = found["core_hours"].max() or 1
     cells: list[Part] = []
@@ -103,7 +103,7 @@ def _saved(asked: Asked, what: str, graph: str | None = None, **words: str) -> h
 
 def waits_card(asked: Asked, view: View) -> html.Section:
     """How long jobs waited, by queue and size."""
-    found = view.source.remember(("waits", *asked.key), lambda: tables.waits(view.source.explorer, asked))
+    found = view.source.share(("waits", *asked.key), lambda: tables.waits(view.source.explorer, asked))
     title = "How long do jobs wait, by queue and size?"
     subtitle = f"from when they could start to their start, of the {plural(int(found['jobs'].sum()), 'job')} that started in the range"
     if found.empty:
@@ -156,8 +156,8 @@ def _wait_cell(by_size: pd.DataFrame, size: str, asked: Asked, keys: Mapping[str
 def nodes_card(asked: Asked, view: View) -> html.Section:
     """Nodes in and out of service over time, and those that were out longest."""
     explorer = view.source.explorer
-    frame = view.source.remember(("nodes", *asked.key), lambda: tables.nodes(explorer, asked))
-    worst = view.source.remember(("worst", *asked.key), lambda: explorer.worst_nodes(asked, WORST_NODES))
+    frame = view.source.share(("nodes", *asked.key), lambda: tables.nodes(explorer, asked))
+    worst = view.source.share(("worst", *asked.key), lambda: explorer.worst_nodes(asked, WORST_NODES))
     up, offline, down = (frame[name].to_numpy() for name in ("up", "offline", "down"))
     figure = nodes_figure(asked.edges, up, offline, down, theme=view.theme, zone=asked.zone)
     message = "Nodes in service over time."

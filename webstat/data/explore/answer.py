@@ -79,7 +79,7 @@ class Answer:
 
 def answered(source: Source, asked: Asked) -> Answer:
     """The answer, remembered as long as what it rests on; how it is drawn does not matter to it."""
-    found = source.remember(("history", *asked.key), lambda: answer(source.explorer, asked))
+    found = source.share(("history", *asked.key), lambda: answer(source.explorer, asked))
     return replace(found, asked=asked)
 
 
@@ -134,7 +134,7 @@ def answer(explorer: Explorer, asked: Asked) -> Answer:
     series, whole = (np.where(known > 0, numbers, np.nan) for numbers in (series, whole))
     return Answer(
         asked,
-        metric,
+        replace(metric, value=None),  # how it was made is nobody's business any more, and cannot be sent
         frame.drop(columns="row"),
         series[frame["row"].to_numpy(), first:],
         whole[first:],
