@@ -64,7 +64,9 @@ def check_hub(listening: asyncio.Task[None] | None) -> Check:
 
 def check_draining(draining: bool) -> Check:
     """Whether it is to go on."""
-    return Check("draining", not draining, "it was told to end, and serves on for a moment" if draining else "it goes on")
+    return Check(
+        "draining", not draining, "it was told to end, and serves on for a moment" if draining else "it goes on"
+    )
 
 
 @lru_cache(maxsize=1)
