@@ -41,14 +41,16 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "/api/v1/history": tuple(f"/api/v1/history?by={by}" for by in ("user", "group", "account")),
     "/api/v1/history/jobs": ("/api/v1/history/jobs?range=7d", "/api/v1/history/jobs?range=7d&user={stranger}"),
     "/api/v1/history/mix": ("/api/v1/history/mix?by=user",),
-    "/api/v1/history/all.zip": ("/api/v1/history/all.zip?by=user&format=csv",),
+    "/api/v1/history/all.zip": ("/api/v1/history/all.zip?by=user",),
+    "/api/v1/usage": tuple(f"/api/v1/usage?by={by}" for by in ("user", "group", "account")),
+    "/api/v1/usage/day": tuple(f"/api/v1/usage/day?by={by}" for by in ("user", "group")),
     "/api/v1/jobs": ("/api/v1/jobs", "/api/v1/jobs?format=csv"),
 }
 """Routes that tell of people or jobs -> what is asked of them; each at the present and, where it can, at a moment."""
 
 SILENT = {
     "/refresh/{cluster}", "/healthz", "/readyz", "/metrics", "/assets/{name:path}", "/signin", "/signin/back", "/signout",
-    "/signed-out", "/api/docs", "/api/v1/openapi.json", "/api/v1/nodes", "/api/v1/queues", "/api/v1/clusters",
+    "/signed-out", "/api/docs", "/api/v1", "/api/v1/{path:path}", "/api/v1/openapi.json", "/api/v1/nodes", "/api/v1/queues", "/api/v1/clusters",
     "/api/v1/waits", "/api/v1/free", "/api/v1/history/nodes", "/api/v1/history/waits", "/api/v1/history/week", "/api/v1/history/worst-nodes",
 }  # fmt: skip
 """Routes that tell of nobody; asked all the same."""
