@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.schedule import (
@@ -109,6 +109,7 @@ def test_what_is_forgotten_decides_nothing(costs: list[float], later: float, wis
     assert affordable_at(kept, now, share) == affordable_at(spent, now, share)
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 180), SHARES, WISHES)
 def test_polling_alone_never_spends_what_a_refresh_needs(seconds: float, share: float, wished: int) -> None:
     spent = [(0.0, seconds)]
