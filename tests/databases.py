@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -36,7 +37,7 @@ class Postgres:
             pytest.skip("no PostgreSQL found: apt-get install postgresql to have the tests of stores in it")
         self.folder = Path(tempfile.mkdtemp(prefix="webstat-pg-"))
         self._made: dict[Path, str] = {}
-        as_user: dict[str, int | str | list[int]] = {}
+        as_user: dict[str, Any] = {}
         if os.geteuid() == 0:  # it refuses to run as root
             account = pwd.getpwnam("postgres")
             os.chown(self.folder, account.pw_uid, account.pw_gid)
@@ -52,17 +53,27 @@ class Postgres:
         }  # fmt: skip
         if not careful:
             options |= dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
-        with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [programs / "postgres", "-D", data, *(f"--{name}={value}" for name, value in options.items())],
-                stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **as_user,
-            )  # fmt: skip
+        self._command = [programs / "postgres", "-D", data, *(f"--{name}={value}" for name, value in options.items())]
+        self._programs, self._as_user = programs, as_user
         atexit.register(self.stop)
-        self._wait(programs)
+        self.start()
         self.run(f"CREATE DATABASE {TEMPLATE}")
         engine = open_engine(self.url(TEMPLATE))
         migrate(engine)
         engine.dispose()
+
+    def start(self) -> None:
+        """Start it, again where it was killed."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **self._as_user
+            )
+        self._wait(self._programs)
+
+    def kill(self) -> None:
+        """kill -9 of all its processes, as a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=30)
 
     def stop(self) -> None:
         """End it; its databases go."""

@@ -7,17 +7,22 @@ is what `make run` runs on a machine that has a qstat.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from scripts.run import free_port
 from scripts.setup import find_program
 from tests.browser import open_browser
 from tests.running import make_run
+from tests.webstat.programs import program
+from tests.whole_site import CLUSTERS, PERIOD, Site
 
 ROOT = Path(__file__).resolve().parent.parent
 SLURM = ROOT / "tests" / "slurm"
@@ -76,3 +81,76 @@ def test_a_submitted_job_is_seen_without_reloading(slurm: dict[str, str], served
         assert errors == []
     with urllib.request.urlopen(f"{served}/healthz") as answer:
         assert answer.status == 200
+
+
+WATCHERS = 20
+
+
+@pytest.fixture(scope="module")
+def site(slurm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    program("haproxy")
+    with Site(tmp_path_factory.mktemp("site"), slurm).running() as site:
+        yield site
+
+
+class Watchers:
+    """Browsers that watch the overview through HAProxy, each with a window and a stream of its own."""
+
+    def __init__(self, browser: Browser, site: Site) -> None:
+        self.site = site
+        self.pages = []
+        for _ in range(WATCHERS):
+            page = browser.new_context(ignore_https_errors=True, viewport={"width": 900, "height": 700}).new_page()
+            page.goto(site.front.url, wait_until="domcontentloaded")
+            self.pages.append(page)
+        self.until_live({})
+        for page in self.pages:
+            page.evaluate("window.notReloaded = true")
+
+    def look(self, page: Page) -> dict[str, str]:
+        """Each cluster's pill, as one window shows it."""
+        found: dict[str, str] = page.evaluate(
+            "Object.fromEntries([...document.querySelectorAll('main section.card.h-100')]"
+            ".map((card) => [card.querySelector('h2').textContent, card.querySelector('.ws-pill')?.textContent || '']))"
+        )
+        return found
+
+    def until_live(self, before: dict[str, int], seconds: float = 90) -> None:
+        """Wait until every window shows every cluster live, with a report newer than `before`."""
+        end = time.monotonic() + seconds
+        waiting = list(self.pages)
+        while waiting:
+            waiting = [page for page in waiting if not self._is_live(page, before)]
+            if waiting:
+                assert time.monotonic() < end, (self.look(waiting[0]), self.site.reports(), before)
+                time.sleep(0.5)
+
+    def _is_live(self, page: Page, before: dict[str, int]) -> bool:
+        shown = page.evaluate("window.webstat?.shown || {}")
+        numbers = {name: int(str(stamp).split("-")[0]) for name, stamp in shown.items() if str(stamp)[:1].isdigit()}
+        pills = self.look(page)
+        newer = all(numbers.get(name, 0) > before.get(name, 0) for name in CLUSTERS)
+        return newer and len(pills) == len(CLUSTERS) and all("live" in pill for pill in pills.values())
+
+
+@pytest.mark.slurm
+@pytest.mark.browser
+def test_whatever_is_killed_the_page_stays_up_and_all_comes_back(site: Site) -> None:
+    with open_browser() as browser:
+        watchers = Watchers(browser, site)
+        for part in site.parts:
+            before = site.reports()
+            site.kill(part)
+            killed = time.monotonic()
+            while time.monotonic() < killed + PERIOD:
+                for page in watchers.pages[:: WATCHERS // 4]:
+                    pills = watchers.look(page)
+                    assert set(pills) == set(CLUSTERS), f"{part}: the page is no longer whole"
+                    assert all(re.search(r"\d+ (s|min)", pill) for pill in pills.values()), (
+                        f"{part}: no age is shown: {pills}"
+                    )
+                time.sleep(1)
+            watchers.until_live(before)
+            for page in watchers.pages:
+                assert page.evaluate("window.notReloaded") is True, part
+    site.check_store()

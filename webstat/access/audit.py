@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 from webstat.access.viewer import Viewer
@@ -13,7 +12,7 @@ log = logging.getLogger("webstat.audit")
 def audit(act: str, viewer: Viewer | str, address: str, **more: object) -> None:
     """Write that somebody did something: signed in or out, was refused, asked for a report, took a file.
 
-    Texts are quoted, so that none can pretend to be a line of its own.
+    `more` are further pairs, by names of ours.
     """
     told = {"who": str(viewer), "address": address, **more}
-    log.info("%s %s", act, " ".join(f"{name}={json.dumps(str(value))}" for name, value in told.items()))
+    log.info(act + "".join(f" {name}=%s" for name in told), *(str(value) for value in told.values()))

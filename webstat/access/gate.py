@@ -214,7 +214,7 @@ def _too_many(scope: Scope, wait: float, words: str) -> Response:
 def _is_export(scope: Scope) -> bool:
     """Whether a request is for a file rather than for what a page shows."""
     path = scope["path"]
-    if path == "/jobs.csv":
+    if path.endswith((".csv", ".zip")):
         return True
     if not path.startswith("/api/v1/"):
         return False

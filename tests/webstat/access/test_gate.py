@@ -88,7 +88,7 @@ def test_the_address_that_the_proxy_tells_is_believed_but_not_taken_for_the_prox
     with caplog.at_level(logging.INFO, "webstat.audit"):
         get(site, "/jobs.csv", X_Forwarded_User="alice", X_Forwarded_For="192.0.2.7, 127.0.0.1")
     assert [one.getMessage() for one in caplog.records if one.name == "webstat.audit"] == [
-        'export who="member alice" address="192.0.2.7" path="/jobs.csv" query=""'
+        "export who=member alice address=192.0.2.7 path=/jobs.csv query="
     ]
 
 
