@@ -179,7 +179,7 @@ def test_several_web_processes(site: Site) -> None:
     with service(instance, site.user, site.folder) as web:
         web.wait_for("READY=1")
         assert f"STATUS=page at http://127.0.0.1:{port}/" in "\n".join(web.said)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
             assert answer.status == 200
         web.stop()
     instance.unlink()
