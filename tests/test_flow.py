@@ -110,7 +110,7 @@ class Watchers:
     def look(self, page: Page) -> dict[str, str]:
         """Each cluster's pill, as one window shows it."""
         found: dict[str, str] = page.evaluate(
-            "Object.fromEntries([...document.querySelectorAll('main section.card.h-100')]"
+            "Object.fromEntries([...document.querySelectorAll('main section.card.h-100:has(.ws-pill)')]"
             ".map((card) => [card.querySelector('h2').textContent, card.querySelector('.ws-pill')?.textContent || '']))"
         )
         return found
