@@ -146,7 +146,7 @@ def test_whatever_is_killed_the_page_stays_up_and_all_comes_back(site: Site) -> 
                 for page in watchers.pages[:: WATCHERS // 4]:
                     pills = watchers.look(page)
                     assert set(pills) == set(CLUSTERS), f"{part}: the page is no longer whole"
-                    assert all(re.search(r"\d+ (s|min)", pill) for pill in pills.values()), (
+                    assert all(re.search(r"\d+\s(s|min)", pill) for pill in pills.values()), (
                         f"{part}: no age is shown: {pills}"
                     )
                 time.sleep(1)
