@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from zlib import crc32
 
+from webstat import privacy
 from webstat.theme import tokens
 
 HUES = 7
@@ -68,7 +69,7 @@ def shades(names: Iterable[str], known: Mapping[str, int]) -> dict[str, Shade]:
     result: dict[str, Shade] = {}
     used: Counter[int] = Counter()
     for place, name in enumerate(names):
-        if place >= HUES:
+        if place >= HUES or name == privacy.OTHERS:
             result[name] = OTHERS
             continue
         hue = known.get(name) or first_hue(name)

@@ -94,7 +94,8 @@ def holders_card(cores: Cores, view: View) -> html.Section:
     stale = view.health(cluster).stale
     title = "Who held the cores?" if stale else f"Who holds the cores {view.moment()}?"
     share = f", share of {number(capacity.installed)} installed" if capacity.installed else ""
-    subtitle = f"cores{share}; {plural(len(cores.held), cores.by)}"
+    together = view.source.veil is not None and not view.source.veil.lists and cores.by != "queue"
+    subtitle = f"cores{share}" + ("" if together else f"; {plural(len(cores.held), cores.by)}")
     tools = by_choice(cores, view)
     if cores.held.empty:
         free = (

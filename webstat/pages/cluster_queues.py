@@ -183,8 +183,9 @@ def _jobs_link(row: Any, cluster: Cluster) -> Part:
 
 def _longest(job: waiting.Longest, cluster: Cluster, view: View) -> html.Div:
     size = plural(job.nodes, "node") if job.nodes > 1 else plural(job.cores, "core")
+    all_listed = view.source.veil is None or view.source.veil.lists
     words: list[Part] = [
-        "Longest wait: ",
+        "Longest wait: " if all_listed else "Your longest wait: ",
         link(foreign(job.id.split(".")[0], 20), view.address(job=f"{cluster.name}/{job.id}", node=None)),
         " (",
         person(job.user),
