@@ -160,18 +160,20 @@ def create_app(settings: Settings) -> FastAPI:
             return JSONResponse({"ok": False, "message": "no such cluster"}, 404)
         return JSONResponse((await refresher.ask(cluster)).to_json())
 
+    frank = settings.access.public_sees == "full"
+
     @app.get("/healthz")
     async def healthz() -> Response:
         try:
             clusters = await asyncio.to_thread(source.clusters)
         except WebError as error:
-            return JSONResponse({"ok": False, "store": str(error)}, 503)
+            return JSONResponse({"ok": False, "store": ready.words_of(error, frank)}, 503)
         known = sum(1 for cluster in clusters if cluster.report)
         return JSONResponse({"ok": True, "clusters": len(clusters), "seen": known, "collector_heard": hub.connected})
 
     @app.get("/readyz")
     async def readyz() -> Response:
-        store = await asyncio.to_thread(ready.check_store, source)
+        store = await asyncio.to_thread(ready.check_store, source, frank)
         checks = (
             store,
             ready.check_assets(assets),

@@ -6,6 +6,7 @@ A store that is away is away for all: pages say so themselves, so that is no rea
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +15,8 @@ from webstat.data.queries import store
 from webstat.data.source import Source
 from webstat.errors import StoreEmpty, WebError
 from webstat.static import Assets
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,15 +30,25 @@ class Check:
     """Whether another process would serve better, where it is not ok."""
 
 
-def check_store(source: Source) -> Check:
+def words_of(error: WebError, frank: bool) -> str:
+    """Why the store cannot be read; a database's own words may name its host and user, and are for the log unless `frank`."""
+    if frank:
+        return str(error)
+    log.warning("store cannot be read error=%s", error)
+    return "the log says why"
+
+
+def check_store(source: Source, frank: bool = True) -> Check:
     """Whether the store can be read, and is of the schema that this version reads."""
     try:
         found = source.ask(store.load_revision)
         source.clusters()
     except StoreEmpty as error:
-        return Check("store", False, f"there is none yet: {error}; the collector makes it", elsewhere=False)
+        return Check(
+            "store", False, f"there is none yet: {words_of(error, frank)}; the collector makes it", elsewhere=False
+        )
     except WebError as error:
-        return Check("store", False, f"it cannot be read: {error}", elsewhere=False)
+        return Check("store", False, f"it cannot be read: {words_of(error, frank)}", elsewhere=False)
     known = _known()
     if found == known[0]:
         return Check("store", True, f"it can be read, and has schema {found}")

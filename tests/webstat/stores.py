@@ -117,6 +117,7 @@ class Builder:
                 "listed": True,
                 "demo": shape.demo,
                 "period_seconds": shape.period,
+                "load_share": 0.05,
                 "report": 0,
                 "failures": shape.failures,
                 "error_code": shape.error_code,

@@ -44,11 +44,12 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "webstat_cluster_poll_failures": ("Polls that failed in a row, 0 after one that did not", ("cluster",)),
     "webstat_cluster_poll_seconds": ("How long the last poll took, from asking to answer", ("cluster",)),
     "webstat_cluster_query_seconds": ("How long the scheduler's commands took for the newest report", ("cluster",)),
-    "webstat_cluster_period_seconds": ("Pause between two polls by the settings", ("cluster",)),
+    "webstat_cluster_period_seconds": ("Pause between two polls that is in force", ("cluster",)),
     "webstat_cluster_pause_seconds": ("Pause between the last poll and the next, back-off included", ("cluster",)),
     "webstat_cluster_polls_24h": ("Polls of the last 24 hours by outcome: new, same, or an error's code", ("cluster", "outcome")),
-    "webstat_cluster_command_rounds_1h": ("Rounds of scheduler commands in the last hour that brought a report", ("cluster",)),
+    "webstat_cluster_command_rounds_1h": ("Rounds of scheduler commands in the last hour", ("cluster",)),
     "webstat_cluster_command_seconds_1h": ("Seconds that these commands took", ("cluster",)),
+    "webstat_cluster_command_budget_ratio": ("Share of the time that they may take; not told without a limit", ("cluster",)),
     "webstat_cluster_cores_installed": ("Cores of all nodes", ("cluster",)),
     "webstat_cluster_cores": ("Cores by what they do: in_use, free, reserved, offline, blocked", ("cluster", "state")),
     "webstat_cluster_gpus_installed": ("GPUs of all nodes", ("cluster",)),
@@ -154,6 +155,8 @@ def _of_now(numbers: Numbers, cluster: Cluster, state: State, now: float) -> Non
     for one in ORDER:
         numbers.add("webstat_cluster_state", int(one is state), name, one.value)
     numbers.add("webstat_cluster_period_seconds", cluster.period_seconds, name)
+    if cluster.load_share:
+        numbers.add("webstat_cluster_command_budget_ratio", cluster.load_share, name)
     numbers.add("webstat_cluster_poll_failures", cluster.failures, name)
     numbers.add("webstat_cluster_report_number", cluster.report, name)
     if cluster.taken_at is not None:
@@ -172,7 +175,7 @@ def _polls(numbers: Numbers, cluster: Cluster, source: Source, now: float) -> No
     for place, (outcome, count) in enumerate(outcomes.items()):
         told = str(outcome) if place < MOST_OUTCOMES else OTHER
         numbers.add("webstat_cluster_polls_24h", int(count), cluster.name, told)
-    rounds = polls[brought & (polls["at"] > now - HOUR)]
+    rounds = polls[polls["query_seconds"].notna() & (polls["at"] > now - HOUR)]
     numbers.add("webstat_cluster_command_rounds_1h", len(rounds), cluster.name)
     numbers.add("webstat_cluster_command_seconds_1h", float(rounds["query_seconds"].sum()), cluster.name)
     if len(polls):

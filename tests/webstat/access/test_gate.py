@@ -156,6 +156,16 @@ def test_an_open_site_shows_all_and_keeps_no_names(builder: Builder) -> None:
         assert get(server, "/clusters.json").json()["sees"] == "totals"
 
 
+def test_what_a_database_says_is_for_the_log_where_people_sign_in(tmp_path: Path) -> None:
+    file = tmp_path / "bad.sqlite"
+    file.write_bytes(b"no database at all, and long enough to be looked into" * 50)
+    for mode, words in (("open", "not a database"), ("proxy", "the log says why")):
+        told = settings_for(f"sqlite:///{file}", "one", proxies=("127.0.0.1",))
+        with served(told.model_copy(update={"access": AccessSettings(mode=mode)})) as server:  # type: ignore[arg-type]
+            assert words in get(server, "/healthz").json()["store"]
+            assert words in get(server, "/readyz").json()["checks"][0]["words"]
+
+
 def test_an_open_page_is_not_served_to_others() -> None:
     def told(host: str, **access: object) -> Settings:
         return Settings(web=WebSettings(host=host, proxies=("127.0.0.1",)), access=AccessSettings(**access))  # type: ignore[arg-type]
