@@ -83,7 +83,7 @@ def test_another_number_is_refused_with_which_side_to_upgrade(place: Place, numb
     words = rf"the agent \(webstat [\d.]+\) speaks protocol {number}, this collector {PROTOCOL}: upgrade the {older}"
     code, once = place.collector("once")
     assert code == 1
-    assert re.search(rf"poll failed cluster=far code=protocol .*{words}", once), once
+    assert re.search(rf'"poll failed" cluster=far code=protocol .*{words}', once), once
     assert re.search(rf"✕ far: {words}", once), once
     code, check = place.collector("check")
     assert code == 1

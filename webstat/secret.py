@@ -40,7 +40,7 @@ def load_secret(path: Path, purpose: str) -> bytes:
 def _make(path: Path) -> None:
     """Several processes may start at once: one of them makes it, whole from the first moment."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    begun = path.with_name(f".{path.name}.{os.getpid()}")
+    begun = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:

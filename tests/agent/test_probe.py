@@ -133,7 +133,7 @@ def test_qstat_is_not_there(tmp_path):
 
 def test_qstat_hangs(commands):
     commands.on("qstat -t -f", body="sleep 600")
-    error = failing(commands, r"qstat -t -f did not finish within 0\.5 s", CommandTimeout, timeout=0.5)
+    error = failing(commands, r"qstat -t -f( -w)? did not finish within 0\.5 s", CommandTimeout, timeout=0.5)
     assert error.command == "qstat -t -f"
     assert not any(call.startswith("pbsnodes") for call in commands.calls())
 

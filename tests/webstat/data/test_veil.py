@@ -132,6 +132,8 @@ def arguments_for(load: Callable[..., Any], source: Source, plain: Source, name:
         "since": at - 30 * 86400,
         "until": at + 86400,
         "at": at,
+        "hour": at - 3600,
+        "day": at - 86400,
         "before": at,
         "by": "user",
         "name": name,
