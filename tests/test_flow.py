@@ -6,16 +6,23 @@ is what `make run` runs on a machine that has a qstat.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import random
 import re
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
 
 from scripts.run import free_port
 from scripts.setup import find_program
@@ -83,7 +90,8 @@ def test_a_submitted_job_is_seen_without_reloading(slurm: dict[str, str], served
         assert answer.status == 200
 
 
-WATCHERS = 20
+WINDOWS, LISTENERS = 4, 16
+"""Twenty browsers watch: some with a window, the others speak as browsers do, since two cores cannot draw twenty windows."""
 
 
 @pytest.fixture(scope="module")
@@ -93,16 +101,47 @@ def site(slurm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield site
 
 
+class Listener:
+    """A browser without a window: it keeps a stream open, connects again by itself, and asks when there is news."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.reports: dict[str, int] = {}
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def knows(self, before: dict[str, int]) -> bool:
+        """Whether it has heard of a newer report of every cluster."""
+        return all(self.reports.get(name, 0) > before.get(name, 0) for name in CLUSTERS)
+
+    def _run(self) -> None:
+        front = self.site.front
+        while not self.over.wait(random.uniform(0.2, 1.0)):
+            with (
+                contextlib.suppress(OSError, WebSocketException, TimeoutError),
+                connect(f"wss://127.0.0.1:{front.port}/live", ssl=front.context, open_timeout=10) as stream,
+            ):
+                while not self.over.is_set():
+                    news = json.loads(stream.recv(timeout=12))["news"]
+                    self.reports |= {name: item["report"] for name, item in news.items() if item["report"]}
+                    with urllib.request.urlopen(
+                        f"{front.url}/clusters.json", context=front.context, timeout=20
+                    ) as answer:
+                        answer.read()
+
+
 class Watchers:
     """Browsers that watch the overview through HAProxy, each with a window and a stream of its own."""
 
     def __init__(self, browser: Browser, site: Site) -> None:
         self.site = site
         self.pages = []
-        for _ in range(WATCHERS):
+        for _ in range(WINDOWS):
             page = browser.new_context(ignore_https_errors=True, viewport={"width": 900, "height": 700}).new_page()
             page.goto(site.front.url, wait_until="domcontentloaded")
             self.pages.append(page)
+        self.listeners = [Listener(site) for _ in range(LISTENERS)]
         self.until_live({})
         for page in self.pages:
             page.evaluate("window.notReloaded = true")
@@ -118,12 +157,18 @@ class Watchers:
     def until_live(self, before: dict[str, int], seconds: float = 90) -> None:
         """Wait until every window shows every cluster live, with a report newer than `before`."""
         end = time.monotonic() + seconds
-        waiting = list(self.pages)
-        while waiting:
-            waiting = [page for page in waiting if not self._is_live(page, before)]
-            if waiting:
-                assert time.monotonic() < end, (self.look(waiting[0]), self.site.reports(), before)
-                time.sleep(0.5)
+        while waiting := [page for page in self.pages if not self._is_live(page, before)]:
+            assert time.monotonic() < end, (self.look(waiting[0]), self.site.reports(), before)
+            time.sleep(0.5)
+        while deaf := [one for one in self.listeners if not one.knows(before)]:
+            assert time.monotonic() < end, (len(deaf), deaf[0].reports, before)
+            time.sleep(0.5)
+
+    def close(self) -> None:
+        for one in self.listeners:
+            one.over.set()
+        for one in self.listeners:
+            one.thread.join(60)
 
     def _is_live(self, page: Page, before: dict[str, int]) -> bool:
         shown = page.evaluate("window.webstat?.shown || {}")
@@ -136,14 +181,14 @@ class Watchers:
 @pytest.mark.slurm
 @pytest.mark.browser
 def test_whatever_is_killed_the_page_stays_up_and_all_comes_back(site: Site) -> None:
-    with open_browser() as browser:
-        watchers = Watchers(browser, site)
+    with open_browser() as browser, ExitStack() as stack:
+        watchers = stack.enter_context(closing(Watchers(browser, site)))
         for part in site.parts:
             before = site.reports()
             site.kill(part)
             killed = time.monotonic()
             while time.monotonic() < killed + PERIOD:
-                for page in watchers.pages[:: WATCHERS // 4]:
+                for page in watchers.pages:
                     pills = watchers.look(page)
                     assert set(pills) == set(CLUSTERS), f"{part}: the page is no longer whole"
                     assert all(re.search(r"\d+\s(s|min)", pill) for pill in pills.values()), (

@@ -7,12 +7,14 @@ A keeper starts again what has died, as systemd does.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from scripts.run import free_port
 from tests.databases import Postgres
 from tests.webstat.programs import HAProxy, program
 from tests.webstat.recorded import SAMPLES
+from tests.webstat.served import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -134,6 +137,14 @@ class Site:
         path = self.folder / f"{name}.log"
         return path.read_text(errors="replace")[-3000:] if path.exists() else ""
 
+    def _answers(self) -> bool:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{self.front.url}/clusters.json", context=self.front.context, timeout=10) as answer,
+        ):
+            return all(cluster["state"] == "live" for cluster in json.load(answer)["clusters"])
+        return False
+
     def reports(self) -> dict[str, int]:
         """Each cluster's newest report."""
         return dict(self._ask("SELECT name, report FROM cluster"))
@@ -172,6 +183,7 @@ class Site:
                 if name == "collector 1":
                     time.sleep(2)  # it makes the tables
             self._keeper.start()
+            wait_for(self._answers, "the page to answer through HAProxy", 120)
             yield self
         finally:
             self._over.set()

@@ -101,13 +101,29 @@ def register(app: Dash, artist: Artist, hub: Hub) -> None:
         try:
             drawing = artist.draw(hub.connected, address, viewer, drawn or {}, time.time())
         except StoreBroken as error:
-            drawing = _could_not("The store could not be read.", str(error))
+            if (drawn or {}).get("page", [None])[-1] == address:
+                drawing = _as_it_was(drawn or {}, error)
+            else:
+                drawing = _could_not("The store could not be read.", str(error))
         except Exception as error:  # a page that fails must say so, with what to quote to an admin
             drawing = _could_not("This page could not be drawn.", "", error)
         for ident, prop, value in drawing.pieces:
             # Not an output: an answer then names what it changes, and a question nothing at all.
             set_props(ident, {prop: value})
         return drawing.outputs()
+
+
+def _as_it_was(drawn: dict[str, Any], error: StoreBroken) -> Drawing:
+    """What is on the screen stays, and a line says so; the ages on it count on."""
+    log.warning("the store could not be read error=%s", error)
+    place = FRAME.index(ids.DEMO)
+    drawing = Drawing(
+        drawn={**drawn, "clusters": {}}
+    )  # as if nothing was drawn: the next sign of life brings another try
+    assert drawing.drawn is not None
+    drawing.frame[place] = nav.store_away()
+    drawing.drawn["frame"] = [None if at == place else one for at, one in enumerate(drawn.get("frame", FRAME))]
+    return drawing
 
 
 def _could_not(matter: str, words: str, error: Exception | None = None) -> Drawing:

@@ -421,6 +421,29 @@ def test_a_store_that_breaks_is_said_and_tried_again(browser: Browser, tmp_path:
         context.close()
 
 
+def test_a_store_that_breaks_under_an_open_page_leaves_it_as_it_was(browser: Browser, tmp_path: Path) -> None:
+    path, away = tmp_path / "store.sqlite", tmp_path / "away.sqlite"
+    builder = Builder(path)
+    builder.add(Shape("one", "one", nodes=2, days=1))
+    builder.close()
+    context = browser.new_context(viewport=WIDE)
+    with served(settings_for(f"sqlite:///{path}", "one")) as server:
+        page = context.new_page()
+        opened(page, server.url + "/")
+        expect(page.locator("h1")).to_have_text("1 cluster", timeout=20_000)
+        path.rename(away)
+        path.write_bytes(b"no database at all, and long enough to be looked into" * 50)
+        page.locator("#theme").click()  # what asks for a drawing
+        expect(page.locator("#demo")).to_contain_text("What you see is as it was", timeout=20_000)
+        expect(page.locator("main section.card").first).to_be_visible()
+        expect(page.locator("h1")).to_have_text("1 cluster")
+        path.unlink()
+        away.rename(path)
+        expect(page.locator("#demo")).to_be_empty(timeout=30_000)
+        expect(page.locator("main section.card").first).to_be_visible()
+        context.close()
+
+
 def test_a_page_that_cannot_be_fetched_leaves_what_is_there(browser: Browser, living: Living) -> None:
     context = browser.new_context(viewport=WIDE)
     page = context.new_page()

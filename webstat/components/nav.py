@@ -112,6 +112,12 @@ def notices(view: View) -> list[Part]:
     return said
 
 
+def store_away() -> list[Part]:
+    """The label that says that nothing new can be read."""
+    words = "webstat’s store cannot be read now. What you see is as it was; it goes on by itself."
+    return [html.Div([icon("database-x"), " ", words], className="ws-demo", role="alert")]
+
+
 def footer(view: View, live: bool = True) -> list[Part]:
     """Time zone, the measured load on each scheduler, the way to the past, and the same as text.
 
