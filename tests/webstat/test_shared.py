@@ -74,6 +74,7 @@ class Site:
 
 @pytest.fixture
 def site(client: Client, cache: Process, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setattr(shared, "ANSWER_SECONDS", 30.0)  # a busy machine is no reason to leave it alone
     site = Site(cache.port, monkeypatch)
     yield site
     site.close()
@@ -216,8 +217,10 @@ def test_without_memcached_results_are_made(monkeypatch: pytest.MonkeyPatch, cap
     site.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets that its death left open
 def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:  # fmt: skip
     monkeypatch.setattr(shared, "REST_SECONDS", 0.2)
+    monkeypatch.setattr(shared, "ANSWER_SECONDS", 1.0)
     caplog.set_level(logging.INFO)
     with memcached(tmp_path) as cache:
         site, over = Site(cache.port, monkeypatch), threading.Event()
@@ -235,13 +238,14 @@ def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for thread in threads:
             thread.start()
         cache.kill()
-        wait_for(lambda: caplog.text.count("of no help") == 2, "both to notice")
+        wait_for(lambda: caplog.text.count("of no help") >= 2, "both to notice", 60)
         cache.start()
-        wait_for(lambda: caplog.text.count("helps again") == 2, "both to use it again")
+        wait_for(lambda: caplog.text.count("helps again") >= 2, "both to use it again", 60)
+        noticed, used = caplog.text.count("of no help"), caplog.text.count("helps again")
         cache.signal(signal.SIGSTOP)  # it hangs: a little is waited, then it is left alone
-        wait_for(lambda: caplog.text.count("of no help") == 4, "both to notice that it hangs")
+        wait_for(lambda: caplog.text.count("of no help") >= noticed + 2, "both to notice that it hangs", 60)
         cache.signal(signal.SIGCONT)
-        wait_for(lambda: caplog.text.count("helps again") == 4, "both to use it again")
+        wait_for(lambda: caplog.text.count("helps again") >= used + 2, "both to use it again", 60)
         over.set()
         for thread in threads:
             thread.join(30)
@@ -327,6 +331,7 @@ def test_pages_are_the_same_from_shared_results(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(shared, "WORTH_SECONDS", 0.0)
     monkeypatch.setattr(shared, "PATIENCE_SECONDS", 30.0)
+    monkeypatch.setattr(shared, "ANSWER_SECONDS", 30.0)
     user = next(job.user for job in recorded.reports["mixed"].jobs)
     pages = (*PAGES, f"/user/{user}")
     alone = _drawn(recorded.settings(), pages, recorded.now)
@@ -348,6 +353,7 @@ def test_who_sees_less_is_given_nothing_of_who_sees_more(
 ) -> None:
     """The same question through each veil, first by those who see all, in two processes."""
     monkeypatch.setattr(shared, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(shared, "ANSWER_SECONDS", 30.0)
     sharing = recorded.settings(memcached=f"127.0.0.1:{cache.port}", secret_file=tmp_path / "web.secret")
     user = next(job.user for job in recorded.reports["mixed"].jobs)
     veils = [
