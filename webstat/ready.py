@@ -8,9 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from functools import lru_cache
 
-from collector.database import known_revisions
 from webstat.data.queries import store
 from webstat.data.source import Source
 from webstat.errors import StoreEmpty, WebError
@@ -49,7 +47,7 @@ def check_store(source: Source, frank: bool = True) -> Check:
         )
     except WebError as error:
         return Check("store", False, f"it cannot be read: {words_of(error, frank)}", elsewhere=False)
-    known = _known()
+    known = store.known_schemas()
     if found == known[0]:
         return Check("store", True, f"it can be read, and has schema {found}")
     if found is None:
@@ -80,8 +78,3 @@ def check_draining(draining: bool) -> Check:
     return Check(
         "draining", not draining, "it was told to end, and serves on for a moment" if draining else "it goes on"
     )
-
-
-@lru_cache(maxsize=1)
-def _known() -> tuple[str, ...]:
-    return tuple(known_revisions())

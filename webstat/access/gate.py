@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable
 from urllib.parse import parse_qs, quote
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,7 +23,7 @@ from webstat.access.viewer import Role, Viewer
 from webstat.api.v1 import refusals
 from webstat.privacy import Level
 
-OPEN = ("/healthz", "/readyz", "/metrics", "/assets/", "/signin", "/signout", "/signed-out")
+OPEN = ("/healthz", "/readyz", "/metrics", "/assets", "/signin", "/signout", "/signed-out")
 """What tells of no cluster, and is there for whoever asks; who may have /metrics is decided there."""
 
 SIGNED_OUT = 4401
@@ -41,8 +40,6 @@ SAFE = {
 """Headers of every answer."""
 
 HSTS = "max-age=31536000"
-
-Refuse = Callable[[Scope, int, str], Response]
 
 
 class Peer:
@@ -134,7 +131,7 @@ class Gate:
         if viewer is None:
             audit("token refused", "unknown", address, path=path)
             return refusal(scope, 401, "This token is not known, or no longer.")
-        if any(path == one.rstrip("/") or path.startswith(f"{one.rstrip('/')}/") for one in OPEN):
+        if any(path == one or path.startswith(f"{one}/") for one in OPEN):
             return None
         if viewer.level is Level.NONE:
             return self._sign_in(scope, viewer)

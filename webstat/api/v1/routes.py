@@ -13,7 +13,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 
-from collector.database import known_revisions
 from webstat.api.asked import Asking
 from webstat.api.v1 import everything, history, live, use
 from webstat.api.v1.openapi import openapi
@@ -37,7 +36,7 @@ from webstat.api.v1.words import (
 )
 from webstat.data.explore import behind
 from webstat.data.queries.now import load_clusters
-from webstat.data.queries.revision import load_revision
+from webstat.data.queries.store import known_schemas, load_revision
 from webstat.data.source import Source
 from webstat.errors import StoreBroken
 from webstat.format import shorten
@@ -126,8 +125,7 @@ def _check(source: Source) -> None:
 
     Raises StoreEmpty, StoreBroken.
     """
-    head = source.remember(("revision",), lambda: known_revisions()[0])
-    revision = source.ask(load_revision)
+    head, revision = known_schemas()[0], source.ask(load_revision)
     if revision not in (None, head):
         raise StoreBroken(f"its schema is {revision}, this webstat reads {head}")
     source.ask(load_clusters)

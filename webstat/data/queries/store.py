@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
-from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, column, select, table, text
 
-from webstat.data.queries.engine import connected
+from collector.database import known_revisions
+from webstat.data.queries.engine import connected, read_rows
+from webstat.errors import StoreEmpty
+
+_REVISION = table("alembic_version", column("version_num"))
 
 
 def load_revision(engine: Engine) -> str | None:
     """The number of the store's schema, None where it has none. Raises StoreEmpty, StoreBroken."""
-    with connected(engine) as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+    try:
+        rows = read_rows(engine, select(_REVISION.c.version_num))
+    except StoreEmpty as error:
+        if _REVISION.name in str(error):  # there is a store, without that table
+            return None
+        raise
+    return rows[0].version_num if rows else None
+
+
+@lru_cache(maxsize=1)
+def known_schemas() -> tuple[str, ...]:
+    """The schemas that this version knows, the one that it reads first."""
+    return tuple(known_revisions())
 
 
 def load_bytes(engine: Engine) -> int:
