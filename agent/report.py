@@ -1,4 +1,4 @@
-"""The report: the whole state of one cluster at one moment, as frozen records.
+"""The report: the whole state of one cluster at one moment, as records that nobody changes.
 
 No I/O and no encoding here: wire.py knows how a report travels, the parsers how it is made.
 Times are unix seconds UTC, durations seconds, memory bytes; None is "the scheduler does not say".
@@ -7,8 +7,8 @@ Every string is a stranger's text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Tuple
+from dataclasses import dataclass, field, fields
+from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar
 
 from agent.states import JobState, NodeState
 
@@ -16,9 +16,22 @@ PROTOCOL = 1
 """Number of the message format; changes when an older reader would misread a newer report."""
 
 
-@dataclass(frozen=True)
+Record = TypeVar("Record", bound=Type[Any])
+
+
+def _slotted(record_type: Record) -> Record:
+    """The same dataclass with `__slots__`, as `dataclass(slots=True)` makes it from Python 3.10 on."""
+    names = tuple(one.name for one in fields(record_type))
+    body = {key: value for key, value in vars(record_type).items() if key not in (*names, "__dict__", "__weakref__")}
+    body["__slots__"] = names
+    return type(record_type)(record_type.__name__, record_type.__bases__, body)  # type: ignore[misc, no-any-return]
+
+
+# There may be a hundred thousand: frozen they would take ten times as long to make, without slots six times the memory.
+@_slotted
+@dataclass
 class Job:
-    """A plain job or one subjob of an array; never an array's parent."""
+    """A plain job or one subjob of an array; never an array's parent. Nobody changes one: `replace` makes another."""
 
     id: str
     """As the scheduler prints it: `123.pbs01`, `123[4].pbs01`, `17`."""

@@ -252,6 +252,9 @@ def _checked(where: str, column: _Column, values: List[Any]) -> List[Any]:
         raise MalformedMessage(f"field '{where}' holds {sorted(t.__name__ for t in wrong)[0]}, expected {names}")
     if int in column.types and any(value is not None and abs(value) >= _INT_LIMIT for value in values):
         raise MalformedMessage(f"field '{where}' holds a number that is out of range")
+    if str in column.types and column.convert is None:
+        once: Dict[Optional[str], Optional[str]] = {}
+        return [once.setdefault(value, value) for value in values]  # many jobs have the same words
     if column.convert is None:
         return values
     if column.convert in (JobState, NodeState):

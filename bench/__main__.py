@@ -10,6 +10,7 @@ from os import cpu_count, getloadavg
 BENCHES = {
     "parse": "recorded output to records, against json.loads",
     "store": "storing a report, and bytes on disk per finished job",
+    "fleet": "one collector for 170 clusters with 100,000 jobs, against reading their answers",
     "databases": "the same store in PostgreSQL and in SQLite; months dropped, and deleted",
     "imports": "a million records of accounting logs, against splitting their lines",
     "history": "the history explorer on a store of years, against DuckDB",
@@ -17,6 +18,7 @@ BENCHES = {
     "page": "how soon pages are there, and how soon the table of jobs answers a key",
     "viewers": "fifty people watching, two hundred idle: drawings, bytes, polls",
     "workers": "one, two and four web processes behind HAProxy, with memcached and without",
+    "door": "what HAProxy, sessions, tokens and privacy add to an answer",
     "live": "from the report in the collector to the figure in the browser",
 }
 

@@ -39,7 +39,7 @@ from tests.webstat.programs import HAProxy, Process, memcached, web
 from webstat import ids
 
 WORKERS = (1, 2, 4)
-SECONDS, CONNECTIONS, REPORTS, SINGLE = 6, 12, 3, 300
+SECONDS, CONNECTIONS, REPORTS = 6, 12, 3
 PAGES = ("/", "/cluster/large", "/free", "/jobs", "/health", "/history")
 ASKED = (
     *PAGES,
@@ -157,8 +157,8 @@ def questions(url: str) -> list[bytes]:
     """What browsers ask: pages drawn, rows of the table of jobs, cells of the node map; as they go over the wire."""
     question = drawing_question(requests.Session(), url)
     asked = [_drawing(question, page) for page in PAGES]
-    asked += [_wire("GET", f"/data/jobs?q={word}") for word in SEARCHES]
-    return [*asked, _wire("GET", "/data/nodes/large"), _wire("GET", "/clusters.json")]
+    asked += [wire("GET", f"/data/jobs?q={word}") for word in SEARCHES]
+    return [*asked, wire("GET", "/data/nodes/large"), wire("GET", "/clusters.json")]
 
 
 def _drawing(question: dict[str, Any], address: str) -> bytes:
@@ -167,11 +167,12 @@ def _drawing(question: dict[str, Any], address: str) -> bytes:
     values = [path, search and f"?{search}", viewer, {"at": 0}, 0]
     inputs = [{**one, "value": value} for one, value in zip(question["inputs"], values, strict=True)]
     body = {**question, "inputs": inputs, "state": [question["state"][0]], "changedPropIds": [f"{ids.NEWS}.data"]}
-    return _wire("POST", "/_dash-update-component", json.dumps(body).encode())
+    return wire("POST", "/_dash-update-component", json.dumps(body).encode())
 
 
-def _wire(method: str, path: str, body: bytes = b"") -> bytes:
-    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\n"
+def wire(method: str, path: str, body: bytes = b"", head: str = "") -> bytes:
+    """A request as it is sent, with more lines of `head`."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\n{head}"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
@@ -205,8 +206,6 @@ def main() -> None:
     for sharing in (False, True):
         with tempfile.TemporaryDirectory() as folder, site(Path(folder), 4, sharing) as running:
             _after_a_report(running, sharing)
-    with tempfile.TemporaryDirectory() as folder, site(Path(folder), 1, False) as running:
-        _latency(running)
 
 
 def _rate(running: Site, number: int, sharing: bool) -> None:
@@ -242,7 +241,7 @@ def _after_a_report(running: Site, sharing: bool) -> None:
         times = []
         for worker in running.workers:
             with connected(worker.port) as connection:
-                times.append(_timed(partial(_ask_all, connection, drawings)))
+                times.append(timed(partial(_ask_all, connection, drawings)))
         if number:  # the first time everything is imported and read for the first time
             first.append(times[0])
             others += times[1:]
@@ -260,31 +259,11 @@ def _ask_all(connection: socket.socket, asked: Sequence[bytes]) -> None:
         ask(connection, question)
 
 
-def _timed(way: Callable[[], Any]) -> float:
+def timed(way: Callable[[], Any]) -> float:
+    """The seconds that it takes."""
     begun = time.perf_counter()
     way()
     return time.perf_counter() - begun
-
-
-def _latency(running: Site) -> None:
-    ways = {
-        "direct": (running.workers[0].port, ""),
-        "through HAProxy, TLS": (running.front.port, str(running.front.certificate)),
-    }
-    print(f"\none person, {SINGLE} requests each way in turn, over connections that stay")
-    for what, path in (("the smallest answer", "/healthz"), ("the node map", "/data/nodes/large")):
-        with ExitStack() as stack:
-            question = _wire("GET", path)
-            open_ways = {name: stack.enter_context(connected(*where)) for name, where in ways.items()}
-            taken: dict[str, list[float]] = {name: [] for name in ways}
-            for _ in range(SINGLE):
-                for name, connection in open_ways.items():
-                    taken[name].append(_timed(partial(ask, connection, question)))
-        for name, times in taken.items():
-            times.sort()
-            print(
-                f"  {what:20} {name:22} p50 {times[len(times) // 2] * 1000:6.2f} ms   p95 {times[int(len(times) * 0.95)] * 1000:6.2f} ms"
-            )
 
 
 if __name__ == "__main__":

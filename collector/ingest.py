@@ -8,7 +8,8 @@ that nobody told lies between two reports and is marked as estimated. Silence ch
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 from agent.report import Job, Node, Queue, Report
@@ -165,7 +166,7 @@ def _job_changes(result: Changes, known: Known, report: Report) -> None:
         seen.add(job.id)
         old = known.jobs.get(job.id)
         if old is not None and _same_job(old, job):
-            if old.job.__dict__ == job.__dict__:
+            if old.job == job:
                 continue
             change = _continued(old, job, before, now)
         else:
@@ -368,13 +369,11 @@ def _key_of(job: Job, state: JobState) -> tuple[JobState, str, int, int]:
 
 
 _USED = ("walltime_used_seconds", "cpu_used_seconds", "memory_used_bytes")
+_all_but_used = attrgetter(*(one.name for one in fields(Job) if one.name not in _USED))
 
 
 def _used_only(old: Job, new: Job) -> bool:
-    before, after = dict(old.__dict__), dict(new.__dict__)
-    for name in _USED:
-        before[name] = after[name] = None
-    return before == after
+    return bool(_all_but_used(old) == _all_but_used(new))
 
 
 # Nodes and queues

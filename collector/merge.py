@@ -7,7 +7,8 @@ it used; what only polls know (holds, suspension, priority) stays. Reading eithe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from agent.report import Job
 from agent.states import JobState
@@ -105,13 +106,13 @@ def corrected(stored: Stored, ended: Ended) -> Stored:
 
 def with_log(seen: Job, told: Job) -> Job:
     """What was seen of a job, and what its log tells, as one record of an ended job."""
-    fields = dict(seen.__dict__)
+    changed: dict[str, Any] = {}
     for name in _FROM_LOG:
         value = getattr(told, name)
         if value or (value == 0 and name not in _NONE_IS_UNTOLD):
-            fields[name] = value
-    fields.update(state=JobState.FINISHED, ended_at=told.ended_at, comment=None, estimated_start_at=None)
-    return Job(**fields)
+            changed[name] = value
+    changed.update(state=JobState.FINISHED, ended_at=told.ended_at, comment=None, estimated_start_at=None)
+    return replace(seen, **changed)
 
 
 _NONE_IS_UNTOLD = frozenset({"cores", "nodes", "gpus"})

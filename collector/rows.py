@@ -129,8 +129,7 @@ def _ranges(numbers: list[int]) -> str:
 
 def job_row(job: Job, submitted_at: int, ended_at: int | None, ended_estimated: bool, word_id: WordId) -> Row:
     """All columns of `job` but id and cluster_id."""
-    told = job.__dict__
-    row: Row = {name: told[name] for name in _JOB_AS_IS}
+    row: Row = {name: getattr(job, name) for name in _JOB_AS_IS}
     number, server = split_id(job.id)
     row.update(
         number=number,

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass, field
 
 from agent.parsers.accounting import LONGEST_SECONDS
-from agent.parsers.openpbs_jobs import job_of
 from agent.parsers.values import parse_integer, printable
+from agent.report import Job
 from agent.states import JobState
 from collector.logs import DAY, Found, Problem
 from collector.merge import UNSEEN, Ended
@@ -153,7 +153,7 @@ class TraceReader:
         if ended - submitted > LONGEST_SECONDS:
             raise ValueError("it took more than ten years")
         cores = min(processors if processors > 0 else max(asked, 0), _MOST_CORES)
-        job = job_of(
+        job = Job(
             id=str(ident),
             state=JobState.FINISHED,
             native_state=UNSEEN,

@@ -11,7 +11,7 @@ import re
 from datetime import datetime, timedelta, tzinfo
 from typing import Dict, Mapping, Optional
 
-from agent.parsers.openpbs_jobs import Texts, cores_by_vnode, count, job_of
+from agent.parsers.openpbs_jobs import Texts, cores_by_vnode, count
 from agent.parsers.torque_jobs import asked, memory_asked, slots_by_node
 from agent.parsers.values import Remembered, parse_bytes, parse_integer, parse_seconds
 from agent.report import Job
@@ -126,7 +126,7 @@ class JobReader:
         walltime, walltime_used = get("Resource_List.walltime"), get("resources_used.walltime")
         cpu_used, memory_used = get("resources_used.cput"), get("resources_used.mem")
         exited = get("Exit_status")
-        return job_of(
+        return Job(
             id=name,
             state=JobState.FINISHED,
             native_state="",

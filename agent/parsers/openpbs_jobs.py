@@ -131,7 +131,7 @@ class JobReader:
         self._eusers.append(euser)
         priority, comment, depend, hold = get("Priority"), get("comment"), get("depend"), get("Hold_Types")
         self.parsed.jobs.append(
-            job_of(
+            Job(
                 id=name,
                 state=state,
                 native_state=text[letter],
@@ -174,15 +174,6 @@ def _told(state: JobState) -> Tuple[JobState, bool, bool, bool]:
 # Looked up once here: the hash of an enum's member is computed in Python.
 _STATES = {letter: _told(state) for letter, state in OPENPBS_JOB_STATES.items()}
 _UNKNOWN = _told(JobState.UNKNOWN)
-
-
-def job_of(**fields: object) -> Job:
-    """A Job, with all of its fields told."""
-    # Not Job(**fields): the __init__ of a frozen dataclass takes as long as all the rest of reading a job, and gives
-    # each one a table of its own for the names of its fields. A test compares the fields.
-    job = object.__new__(Job)
-    job.__dict__.update(fields)
-    return job
 
 
 class Texts(Dict[str, str]):

@@ -9,6 +9,7 @@ import gzip
 import json
 import random
 import time
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
@@ -108,8 +109,8 @@ def test_the_ends_are_those_that_the_recorded_qstat_x_tells_of(log: Log) -> None
     assert len(history) > 20
     apart = {"priority", "comment", "hosts", "depends_on"}  # only qstat tells them, or only the log
     for name, job in history.items():
-        assert {key: value for key, value in told[name].__dict__.items() if key not in apart} == {
-            key: value for key, value in job.__dict__.items() if key not in apart
+        assert {key: value for key, value in asdict(told[name]).items() if key not in apart} == {
+            key: value for key, value in asdict(job).items() if key not in apart
         }
     tasks = {job.id: job for job in listing.jobs if job.state is JobState.FINISHED}
     assert len(tasks) == 2
@@ -292,7 +293,7 @@ def test_in_whatever_pieces_it_is_written_the_same_ends_are_told(log: Log, seed:
     assert ran.keys() == expected.keys()
     several = {"account"}  # where it is of several lines, only all of them tell it
     for name, job in expected.items():
-        for key in job.__dict__.keys() - several - {"native_state"}:
+        for key in asdict(job).keys() - several - {"native_state"}:
             assert getattr(ran[name], key) == getattr(job, key), (name, key)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,8 @@ def test_the_log_tells_what_the_history_does(tmp_path: Path, late: bool) -> None
     assert len(ran) > 5
     apart = {"native_state", "comment", "priority", "hosts", "depends_on"}
     for job in ran:
-        assert {key: value for key, value in told[job.id].__dict__.items() if key not in apart} == {
-            key: value for key, value in job.__dict__.items() if key not in apart
+        assert {key: value for key, value in asdict(told[job.id]).items() if key not in apart} == {
+            key: value for key, value in asdict(job).items() if key not in apart
         }
     if not late:  # else it was never seen waiting
         assert ended.keys() <= told.keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Dict, List, Tuple
 from zoneinfo import ZoneInfo
@@ -47,9 +48,9 @@ def test_ended_jobs_are_those_that_the_recorded_qstat_tells_of() -> None:
     assert len(ended) > 20
     apart = {"native_state", "priority", "comment", "hosts", "depends_on"}  # only qstat tells them, or only the log
     for job in ended:
-        log = told[job.id].__dict__
+        log = asdict(told[job.id])
         assert {key: log[key] for key in log if key not in apart} == {
-            key: value for key, value in job.__dict__.items() if key not in apart
+            key: value for key, value in asdict(job).items() if key not in apart
         }
         assert sum(told[job.id].hosts.values()) == job.cores
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, Callable, Dict, Iterable, List
 from zoneinfo import ZoneInfo
@@ -171,9 +171,6 @@ def test_each_job(sample: Sample, output: Output) -> None:
         elif job.state is not JobState.FINISHED:
             assert job.submitted_at <= job.started_at <= output.taken_at
             assert job.ended_at is None
-    # Nothing is left unset by the reader's shortcut around the record's own __init__.
-    names = [field.name for field in fields(Job)]
-    assert all(list(vars(job)) == names and replace(job) == job for job in parsed.jobs[:50])
 
 
 @pytest.mark.parametrize(("sample", "output"), cases(WHOLE, *WITH_HISTORY))

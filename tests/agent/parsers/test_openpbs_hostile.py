@@ -13,7 +13,6 @@ import pytest
 
 from agent.errors import ParseError
 from agent.parsers import ParsedJobs, ParsedNodes, openpbs_json, openpbs_text
-from agent.report import Job
 from agent.states import JobState, NodeState
 from tests.agent.parsers import openpbs_clients as clients
 
@@ -357,9 +356,3 @@ def test_megabytes_on_one_line_end_soon_and_take_little_memory(case: int) -> Non
     assert peak < 4 * len(raw)
     # In proportion to the size: 16 times as much takes nothing like 256 times as long.
     assert seconds(4 * MEGABYTE) < 80 * max(min(seconds(MEGABYTE // 4) for _ in range(3)), 0.0005)
-
-
-def test_the_readers_shortcut_makes_ordinary_jobs() -> None:
-    job = read_as("wide", [record("1.pbs01")]).jobs[0]
-    assert job == Job(**vars(job))
-    assert hash(job.id) and repr(job).startswith("Job(id='1.pbs01'")

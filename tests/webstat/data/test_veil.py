@@ -29,7 +29,7 @@ from webstat.data.queries import jobs as jobs_queries
 from webstat.data.queries import report as report_queries
 from webstat.data.queries.veil import MASK
 from webstat.data.source import Source
-from webstat.errors import StoreBroken
+from webstat.errors import StoreBroken, StoreEmpty
 from webstat.privacy import HIDDEN, OTHERS, Level, Veil, pseudonym, without_people
 
 SALT = b"salt"
@@ -276,6 +276,20 @@ def test_somebody_who_comes_is_seen_at_once(tmp_path: Path, each_store: str) -> 
     finally:
         veiled.close()
         engine.dispose()
+
+
+def test_a_store_that_is_made_anew_is_the_next_one_seen(tmp_path: Path) -> None:
+    recorded, other = record(tmp_path / "store.sqlite", "torque"), record(tmp_path / "other.sqlite", "mixed")
+    veiled = Source(recorded.settings(), veil=Veil(Level.PSEUDONYMS, salt=SALT))
+    before = set(veiled.ask(find.load_names, 1)["number"])
+    (tmp_path / "other.sqlite").replace(tmp_path / "store.sqlite")
+    after = set(veiled.ask(find.load_names, 1)["number"])
+    (tmp_path / "store.sqlite").unlink()
+    with pytest.raises(StoreEmpty):
+        veiled.ask(find.load_names, 1)
+    assert before and after and not before & after
+    assert other.url != recorded.url
+    veiled.close()
 
 
 def test_too_many_words_are_refused(tmp_path: Path, each_store: str) -> None:

@@ -38,7 +38,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import QueuePool
 
 from collector import schema
 from webstat.data.queries.engine import VEILED, file_of
@@ -182,7 +182,20 @@ def veiled_engine(
             raise
         return connection
 
-    engine = create_engine("sqlite://", creator=open_veiled, poolclass=NullPool, execution_options={VEILED: veil})
+    # Drawing takes longer than most questions, so connections are kept: few, since each viewer may have a veil of their own.
+    engine = create_engine(
+        "sqlite://", poolclass=QueuePool, pool_size=1, max_overflow=3, execution_options={VEILED: veil}
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def _open(_dialect: Any, record: Any, _args: Any, _more: Any) -> sqlite3.Connection:
+        record.info["file"] = _which(path)
+        return open_veiled()
+
+    @event.listens_for(engine, "checkout")
+    def _is_still_there(_raw: Any, record: Any, _proxy: Any) -> None:
+        if record.info["file"] != _which(path):
+            raise DisconnectionError("the store was made anew")
 
     @event.listens_for(engine, "begin")
     def _see_one_moment(connection: Connection) -> None:
@@ -196,6 +209,15 @@ def veiled_engine(
             raw.execute("BEGIN")
 
     return engine
+
+
+def _which(path: str) -> tuple[int, int] | None:
+    """Another one as soon as another file is in its place; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _draw(
