@@ -118,7 +118,8 @@ def test_it_has_this_version_s_schema(url: str) -> None:
     declared.dispose()
 
 
-@pytest.mark.parametrize("version", ["0001", "0002", "0003"])
+# No version of webstat ended with schema 0006: it came together with 0007.
+@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0005", "0007"])
 def test_a_store_of_each_version_is_brought_up_to_this_one(version: str, tmp_path: Path) -> None:
     url = write_dump(version, tmp_path / "store.sqlite")
     before = contents(url)
@@ -144,7 +145,7 @@ def test_a_store_of_each_version_is_brought_up_to_this_one(version: str, tmp_pat
         assert len(before[name]) == len(after[name]) > 0, name
         for old, new in zip(before[name], after[name], strict=True):
             assert {key: new[key] for key in old} == old
-    assert spans == len(before["job_span"]) or version == "0003"
+    assert spans == len(before["job_span"]) or version >= "0003"
     store = Store(url)
     number, taken_at = store.latest(1)
     assert taken_at is not None
