@@ -6,7 +6,6 @@ what every answer tells browsers about its safety.
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from urllib.parse import parse_qs, quote
 
@@ -18,6 +17,7 @@ from collector.settings import Settings
 from webstat.access import viewer as viewers
 from webstat.access.audit import audit
 from webstat.access.limits import Limits
+from webstat.access.networks import is_among, read_networks
 from webstat.access.tokens import find_token
 from webstat.access.viewer import Role, Viewer
 from webstat.api.v1 import refusals
@@ -76,7 +76,7 @@ class Gate:
     def __init__(self, app: ASGIApp, settings: Settings, limits: Limits) -> None:
         self._app = app
         self._access = settings.access
-        self._proxies = tuple(ipaddress.ip_network(one) for one in settings.web.proxies)
+        self._proxies = read_networks(settings.web.proxies)
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,11 +119,7 @@ class Gate:
 
     def _is_proxy(self, scope: Scope) -> bool:
         peer = scope.get("webstat.peer")
-        try:
-            address = ipaddress.ip_address(peer[0] if peer else "")
-        except ValueError:
-            return False
-        return any(address in network for network in self._proxies)
+        return is_among(peer[0] if peer else "", self._proxies)
 
     def _refuse(self, scope: Scope, viewer: Viewer | None) -> Response | None:
         """Why a request goes no further; None where it does."""

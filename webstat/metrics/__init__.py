@@ -5,14 +5,13 @@ Of people nothing is told: labels are clusters, queues, states, outcomes and rou
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
-
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from collector.settings import WebSettings
+from webstat.access.networks import is_among, read_networks
 
 FORWARDED = ("forwarded", "via", "x-real-ip", "x-forwarded-host")
 """What a proxy adds besides X-Forwarded-For: such a request comes from whom nobody here knows."""
@@ -32,13 +31,4 @@ def may_ask(web: WebSettings, request: Request) -> bool:
     if request.client is None or any(name in request.headers for name in FORWARDED):
         return False
     told = [part.strip() for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")]
-    return all(_is_among(web, address) for address in (request.client.host, *told))
-
-
-def _is_among(web: WebSettings, text: str) -> bool:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    plain = getattr(address, "ipv4_mapped", None) or address
-    return any(plain in ip_network(one) for one in web.metrics_from)
+    return all(is_among(address, read_networks(web.metrics_from)) for address in (request.client.host, *told))
