@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from agent.parsers.openpbs_jobs import job_of
 from agent.report import Job, Node, Queue, Report, Scheduler
 from agent.states import JobState, NodeState
 from bench.years.clusters import Cluster
@@ -111,7 +110,7 @@ class Records:
         started = life.started_at or None
         ended = life.ended_at or None
         used = None if started is None else (ended or max(started, self._cluster.end)) - started
-        return job_of(
+        return Job(
             id=name,
             state=state,
             native_state=native_state,
