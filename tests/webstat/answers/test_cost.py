@@ -1,0 +1,78 @@
+"""What jobs cost and used together, and how it is said."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from webstat.answers.cost import Cost, cost_of, sentences
+
+HOUR, GB = 3600, 1 << 30
+TITLES = {"c": "Cluster"}
+
+
+def jobs(*rows):
+    names = (
+        "queue",
+        "cores",
+        "ran_seconds",
+        "cpu_used_seconds",
+        "walltime_seconds",
+        "memory_bytes",
+        "memory_used_bytes",
+    )
+    frame = pd.DataFrame([(*row, None, None, None)[: len(names)] for row in rows], columns=list(names))
+    return frame.assign(cluster="c", exit_status=0.0).astype(dict.fromkeys(names[3:], "float64"))
+
+
+def said(frame):
+    return [words.replace("\u00a0", " ") for words in sentences(cost_of(frame), 30, TITLES)]
+
+
+def test_no_jobs_cost_nothing():
+    assert cost_of(jobs()) == Cost()
+    assert said(jobs()) == ["No job that ran has ended in the last 30 days."]
+
+
+def test_everything_is_said_in_plain_sentences():
+    frame = jobs(
+        ("long", 48, 10 * HOUR, 120 * HOUR, 24 * HOUR, 192 * GB, 11 * GB),
+        ("short", 4, HOUR, 4 * HOUR, 2 * HOUR, 8 * GB, 4 * GB),
+    )
+    assert said(frame) == [
+        "2 jobs ended in the last 30 days and cost 484 core-hours.",
+        "74 % of the cores stood idle: 360 core-hours.",
+        "Used of what was asked for: 6 % of the memory and 42 % of the walltime.",
+        "Most in Cluster · long, where jobs kept 25 % of their cores busy: 360 core-hours idle.",
+    ]
+
+
+def test_what_is_not_told_is_said_and_is_no_zero():
+    frame = jobs(("batch", 8, HOUR, None, None, None, None))
+    assert said(frame) == [
+        "1 job ended in the last 30 days and cost 8.0 core-hours.",
+        "How much they used of their cores and memory is not told.",
+    ]
+    assert cost_of(frame).idle_share is None
+
+
+def test_what_some_tell_is_said_to_be_of_some():
+    frame = jobs(("batch", 8, HOUR, 4 * HOUR, HOUR, GB, GB), ("batch", 8, HOUR, None, None, None, None))
+    assert said(frame)[1:3] == [
+        "50 % of the cores stood idle: 4.0 core-hours (told of 1 job).",
+        "Used of what was asked for: 100 % of the memory (told of 1 job) and 100 % of the walltime (told of 1 job).",
+    ]
+
+
+@pytest.mark.parametrize(("cpu", "worst"), [(3.9, True), (4.1, False)])
+def test_only_queues_with_few_cores_busy_are_pointed_at(cpu, worst):
+    cost = cost_of(jobs(("batch", 8, HOUR, cpu * HOUR)))
+    assert (cost.worst is not None) == worst
+
+
+def test_more_processor_time_than_cores_is_no_idleness():
+    assert cost_of(jobs(("batch", 1, HOUR, 3 * HOUR))).idle_core_seconds == 0
+
+
+def test_memory_that_nobody_asked_for_is_not_called_untold():
+    assert "memory" not in " ".join(said(jobs(("batch", 8, HOUR, 4 * HOUR, HOUR, None, GB))))
