@@ -109,7 +109,10 @@ def sentences(cost: Cost, days: int, titles: dict[str, str]) -> list[str]:
         said.append(f"{stood}{_told_by(cost.cpu_jobs, cost.jobs)}.")
     used = []
     if cost.memory_share is not None:
-        used.append(f"{percent(cost.memory_share)} of the memory{_told_by(cost.memory_jobs, cost.jobs)}")
+        # Where the same jobs tell both it is said once.
+        used.append(
+            f"{percent(cost.memory_share)} of the memory{_told_by(cost.memory_jobs, cost.cpu_jobs or cost.jobs)}"
+        )
     if cost.walltime_share is not None:
         used.append(f"{percent(cost.walltime_share)} of the walltime{_told_by(cost.walltime_jobs, cost.jobs)}")
     if used:

@@ -31,6 +31,8 @@ WALLTIME, SIZE = "walltime", "size"
 
 OWN_JOBS = 10
 """Own jobs that ended without error from which something is said; of fewer, the next may be the one that needs it all."""
+OWN_DAYS = 3
+"""UTC days on which they must have been submitted: the tasks of one array are one experience, not many."""
 SUPPORT = 0.95
 """Share of them that must fit: a job that is killed at its limit costs more than the wait of many."""
 MARGIN = 1.25
@@ -108,14 +110,17 @@ def alike_jobs(used: pd.DataFrame) -> tuple[Alike, ...]:
     for (cluster, queue, size, walltime), jobs in good.assign(**kinds).groupby(["cluster", "queue", *kinds]):
         place = (str(cluster), str(queue))
         if walltime != NO_WALLTIME:
-            found += _fitting(*place, WALLTIME, int(size), int(walltime), jobs["ran_seconds"])
+            found += _fitting(*place, WALLTIME, int(size), int(walltime), jobs, jobs["ran_seconds"])
         old = jobs[(jobs["ran_seconds"] >= YOUNG) & jobs["cpu_used_seconds"].notna()]
-        found += _fitting(*place, SIZE, int(size), int(walltime), old["cpu_used_seconds"] / old["ran_seconds"])
+        busy = old["cpu_used_seconds"] / old["ran_seconds"]
+        found += _fitting(*place, SIZE, int(size), int(walltime), old, busy)
     return tuple(sorted(found, key=lambda one: -one.jobs))
 
 
-def _fitting(cluster: str, queue: str, by: str, size: int, walltime: int, used: pd.Series) -> list[Alike]:
-    if len(used) < OWN_JOBS:
+def _fitting(
+    cluster: str, queue: str, by: str, size: int, walltime: int, jobs: pd.DataFrame, used: pd.Series
+) -> list[Alike]:
+    if len(jobs) < OWN_JOBS or (jobs["submitted_at"] // DAY).nunique() < OWN_DAYS:
         return []
     needed = float(np.quantile(used, SUPPORT, method="higher")) * MARGIN
     enough = int(np.searchsorted(WALLTIMES if by == WALLTIME else SIZES, needed))
@@ -198,18 +203,18 @@ def sentences(found: Smaller, since: int, now: float, title: str, this: bool) ->
     """What the own jobs used, and what others waited; `title` is the cluster's, `this` says they are as one that is shown."""
     kind = found.alike
     of = f"{'All' if kind.fitted == kind.jobs else number(kind.fitted)} of your {plural(kind.jobs, 'job')}"
-    asks = _asking(kind.by, kind.asked)
-    which = f"{of} like this one" if this else f"{of} in {shorten(title, 40)} · {shorten(kind.queue, 40)}"
+    asks, queue = _asking(kind.by, kind.asked), shorten(kind.queue, 40)
+    kept = _asking(SIZE, kind.size) if kind.by == WALLTIME else _asking(WALLTIME, kind.walltime)
+    which = f"{of} like this one" if this else f"{of} of {kept} in {shorten(title, 40)} · {queue}"
     used = (
         f"ran at most {duration(kind.most)}"
         if kind.by == WALLTIME
         else f"kept at most {plural(kind.most, 'core')} busy"
     )
     own = f"{which} that asked for {asks} and ended without error {used}."
-    kept = _asking(SIZE, kind.size) if kind.by == WALLTIME else _asking(WALLTIME, kind.walltime)
     days = plural(math.ceil((now - since) / DAY), "day")
     waited = (
-        f"In {shorten(kind.queue, 40)}, jobs of {kept} that asked for {_asking(kind.by, found.chosen)} waited "
+        f"In {queue}, jobs of {kept} that asked for {_asking(kind.by, found.chosen)} waited "
         f"{wait(found.waited.half_seconds)} (median of {number(found.waited.jobs)} in {days}), those that asked for {asks} "
         f"{wait(found.asked.half_seconds)} (of {number(found.asked.jobs)})."
     )

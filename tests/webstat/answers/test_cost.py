@@ -22,7 +22,7 @@ def jobs(*rows):
         "memory_used_bytes",
     )
     frame = pd.DataFrame([(*row, None, None, None)[: len(names)] for row in rows], columns=list(names))
-    return frame.assign(cluster="c", exit_status=0.0).astype(dict.fromkeys(names[3:], "float64"))
+    return frame.assign(cluster="c", submitted_at=0, exit_status=0.0).astype(dict.fromkeys(names[3:], "float64"))
 
 
 def said(frame):
@@ -60,7 +60,7 @@ def test_what_some_tell_is_said_to_be_of_some():
     frame = jobs(("batch", 8, HOUR, 4 * HOUR, HOUR, GB, GB), ("batch", 8, HOUR, None, None, None, None))
     assert said(frame)[1:3] == [
         "50 % of the cores stood idle: 4.0 core-hours (told of 1 job).",
-        "Used of what was asked for: 100 % of the memory (told of 1 job) and 100 % of the walltime (told of 1 job).",
+        "Used of what was asked for: 100 % of the memory and 100 % of the walltime (told of 1 job).",
     ]
 
 

@@ -24,17 +24,21 @@ MINUTE = 60
 NOW = UNTIL + 5.0
 
 
-def used(*rows: tuple[int, float, float | None, float | None, int], queue: str = "long") -> pd.DataFrame:
+def used(*rows: tuple[int, float, float | None, float | None, int], apart: int = DAY) -> pd.DataFrame:
     """load_ended_use() of jobs: how many, hours asked for, hours run, cores busy of 16, exit status."""
-    made = []
+    made: list[tuple[Any, ...]] = []
     for count, asked, ran, busy, status in rows:
         cpu = None if busy is None or ran is None else busy * ran * HOUR
-        made += [("one", queue, 16, int((ran or 0) * HOUR), cpu, asked * HOUR or None, None, None, status)] * count
+        made += [("one", "long", 16, int((ran or 0) * HOUR), cpu, asked * HOUR or None, None, None, status)] * count
     names = (
         "cluster", "queue", "cores", "ran_seconds", "cpu_used_seconds", "walltime_seconds", "memory_bytes",
         "memory_used_bytes", "exit_status",
     )  # fmt: skip
-    return pd.DataFrame(made, columns=list(names)).astype(dict.fromkeys(names[4:], "float64"))
+    return (
+        pd.DataFrame(made, columns=list(names))
+        .astype(dict.fromkeys(names[4:], "float64"))
+        .assign(submitted_at=[SINCE + apart * number for number in range(len(made))])
+    )
 
 
 LIKE = Alike("one", "long", WALLTIME, size=2, walltime=3, enough=1, jobs=20, fitted=20)
@@ -54,6 +58,7 @@ LIKE = Alike("one", "long", WALLTIME, size=2, walltime=3, enough=1, jobs=20, fit
         (used((20, 24, 20.0, 2.0, 0)), [replace(LIKE, by=SIZE, enough=1)]),
         (used((20, 24, 20.0, 7.0, 0)), []),  # 7 x 1.25 is in the class asked for
         (used((20, 24, 20.0, None, 0)), []),
+        (used((20, 24, 3.0, 16, 0), apart=1), []),  # one array's tasks
     ],
 )  # fmt: skip
 def test_own_jobs_support_it_or_do_not(frame: pd.DataFrame, found: list[Alike]) -> None:
@@ -129,7 +134,7 @@ def story(short: int = 40, waited: int = 20 * MINUTE) -> list[Plain]:
     return [*mine, *long, *less]
 
 
-OWN = "All of your 15 jobs in One · long that asked for 12 h to 1 d and ended without error ran at most 4 h."
+OWN = "All of your 15 jobs of 9–32 cores in One · long that asked for 12 h to 1 d and ended without error ran at most 4 h."
 WAITED = (
     "In long, jobs of 9–32 cores that asked for 1 h to 4 h waited 20 min (median of 40 in 30 days), "
     "those that asked for 12 h to 1 d 3 h 10 (of 45)."
@@ -152,7 +157,7 @@ def test_the_owner_is_told_on_their_page_on_the_job_and_on_the_overview(site: Si
         shown = words(site.page(address, now=NOW, me="alice"))
         assert OWN in shown and WAITED in shown, address
     shown = words(site.page("/job/one/1", now=NOW, me="alice"))
-    assert OWN.replace("in One · long", "like this one") in shown and WAITED in shown
+    assert OWN.replace("of 9–32 cores in One · long", "like this one") in shown and WAITED in shown
     assert "Asked for 1 d, ran 2 h (8 %)." in shown
     site.drawn = {}
     assert WAITED in words(site.draw("/jobs?job=one%2F1", now=NOW, me="alice")[PANEL])

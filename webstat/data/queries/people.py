@@ -138,14 +138,14 @@ def load_ended(engine: Engine, by: str, name: str, since: int, limit: int) -> pd
 def load_ended_use(engine: Engine, by: str, name: str, since: int) -> pd.DataFrame:
     """What the jobs asked for and used that ran and ended since `since`, in the order of their ends: to be summed.
 
-    cluster str, queue str, cores int64, ran_seconds int64 (from start to end), and NaN where not told: cpu_used_seconds,
-    walltime_seconds, memory_bytes, memory_used_bytes, exit_status float64.
+    cluster str, queue str, submitted_at, cores, ran_seconds (from start to end) int64, and NaN where not told:
+    cpu_used_seconds, walltime_seconds, memory_bytes, memory_used_bytes, exit_status float64.
     """
     j = schema.job.c
     queue = schema.word.alias()
     query = (
         select(
-            schema.cluster.c.name, queue.c.text, j.cores,
+            schema.cluster.c.name, queue.c.text, j.submitted_at, j.cores,
             case((j.ended_at > j.started_at, j.ended_at - j.started_at), else_=0),
             j.cpu_used_seconds, j.walltime_seconds, j.memory_bytes, j.memory_used_bytes, j.exit_status,
         )
@@ -156,7 +156,7 @@ def load_ended_use(engine: Engine, by: str, name: str, since: int) -> pd.DataFra
         .order_by(j.ended_at, j.id)
     )  # fmt: skip
     told = ("cpu_used_seconds", "walltime_seconds", "memory_bytes", "memory_used_bytes", "exit_status")
-    whole = dict.fromkeys(("cores", "ran_seconds"), "int64")
+    whole = dict.fromkeys(("submitted_at", "cores", "ran_seconds"), "int64")
     return read_frame(engine, query, {"cluster": "str", "queue": "str", **whole, **dict.fromkeys(told, "float64")})
 
 
