@@ -105,8 +105,9 @@ def sentences(cost: Cost, days: int, titles: dict[str, str]) -> list[str]:
     said = [f"{count} ended in the last {days} days and cost {hours(cost.core_seconds)} core-hours."]
     share = cost.idle_share
     if share is not None:
-        stood = f"{percent(share)} of the cores stood idle: {hours(cost.idle_core_seconds)} core-hours"
-        said.append(f"{stood}{_told_by(cost.cpu_jobs, cost.jobs)}.")
+        idle = f"{percent(share)} of the cores stood idle: {hours(cost.idle_core_seconds)}"
+        some = f" of the {hours(cost.cpu_core_seconds)} core-hours of the {plural(cost.cpu_jobs, 'job')} that tell it."
+        said.append(idle + (" core-hours." if cost.cpu_jobs == cost.jobs else some))
     used = []
     if cost.memory_share is not None:
         # Where the same jobs tell both it is said once.

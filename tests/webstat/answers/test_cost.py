@@ -57,10 +57,10 @@ def test_what_is_not_told_is_said_and_is_no_zero():
 
 
 def test_what_some_tell_is_said_to_be_of_some():
-    frame = jobs(("batch", 8, HOUR, 4 * HOUR, HOUR, GB, GB), ("batch", 8, HOUR, None, None, None, None))
+    frame = jobs(*[("batch", 8, HOUR, 4 * HOUR, HOUR, GB, GB)] * 2, ("batch", 8, HOUR, None, None, None, None))
     assert said(frame)[1:3] == [
-        "50 % of the cores stood idle: 4.0 core-hours (told of 1 job).",
-        "Used of what was asked for: 100 % of the memory and 100 % of the walltime (told of 1 job).",
+        "50 % of the cores stood idle: 8.0 of the 16.0 core-hours of the 2 jobs that tell it.",
+        "Used of what was asked for: 100 % of the memory and 100 % of the walltime (told of 2 jobs).",
     ]
 
 
