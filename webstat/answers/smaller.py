@@ -34,7 +34,8 @@ OWN_JOBS = 10
 OWN_DAYS = 3
 """UTC days on which they must have been submitted: the tasks of one array are one experience, not many."""
 SUPPORT = 0.95
-"""Share of them that must fit: a job that is killed at its limit costs more than the wait of many."""
+"""Share of them that must fit, those that failed later than that beside them, which may have been cut off: a job that is
+killed at its limit costs more than the wait of many."""
 MARGIN = 1.25
 """A job fits where this times what it used is asked for: the next one may take a little more."""
 LEAST = 20
@@ -97,37 +98,39 @@ class Smaller:
 
 def alike_jobs(used: pd.DataFrame) -> tuple[Alike, ...]:
     """From load_ended_use() of one user: each kind of jobs that could have asked for less, the most frequent first."""
-    good = used[(used["exit_status"] == 0) & (used["ran_seconds"] > 0)]
-    if good.empty:
+    ran = used[used["ran_seconds"] > 0]
+    if ran.empty:
         return ()
     kinds = {
-        "size": np.searchsorted(SIZES, good["cores"]),
+        "size": np.searchsorted(SIZES, ran["cores"]),
         "walltime": np.where(
-            good["walltime_seconds"] > 0, np.searchsorted(WALLTIMES, good["walltime_seconds"]), NO_WALLTIME
+            ran["walltime_seconds"] > 0, np.searchsorted(WALLTIMES, ran["walltime_seconds"]), NO_WALLTIME
         ),
     }
     found = []
-    for (cluster, queue, size, walltime), jobs in good.assign(**kinds).groupby(["cluster", "queue", *kinds]):
-        place = (str(cluster), str(queue))
+    for (cluster, queue, size, walltime), jobs in ran.assign(**kinds).groupby(["cluster", "queue", *kinds]):
+        good = jobs[jobs["exit_status"] == 0]
+        rest = jobs[jobs["exit_status"] != 0]["ran_seconds"]
+        one = Alike(str(cluster), str(queue), WALLTIME, int(size), int(walltime), 0, 0, 0)
         if walltime != NO_WALLTIME:
-            found += _fitting(*place, WALLTIME, int(size), int(walltime), jobs, jobs["ran_seconds"])
-        old = jobs[(jobs["ran_seconds"] >= YOUNG) & jobs["cpu_used_seconds"].notna()]
-        busy = old["cpu_used_seconds"] / old["ran_seconds"]
-        found += _fitting(*place, SIZE, int(size), int(walltime), old, busy)
+            found += _fitting(one, good, good["ran_seconds"], rest)
+        old = good[(good["ran_seconds"] >= YOUNG) & good["cpu_used_seconds"].notna()]
+        found += _fitting(replace(one, by=SIZE), old, old["cpu_used_seconds"] / old["ran_seconds"])
     return tuple(sorted(found, key=lambda one: -one.jobs))
 
 
-def _fitting(
-    cluster: str, queue: str, by: str, size: int, walltime: int, jobs: pd.DataFrame, used: pd.Series
-) -> list[Alike]:
-    if len(jobs) < OWN_JOBS or (jobs["submitted_at"] // DAY).nunique() < OWN_DAYS:
+def _fitting(one: Alike, good: pd.DataFrame, used: pd.Series, rest: pd.Series | None = None) -> list[Alike]:
+    """The kind with its class, where its `good` jobs support one; those of the `rest` that used more speak against it."""
+    if len(good) < OWN_JOBS or (good["submitted_at"] // DAY).nunique() < OWN_DAYS:
         return []
     needed = float(np.quantile(used, SUPPORT, method="higher")) * MARGIN
-    enough = int(np.searchsorted(WALLTIMES if by == WALLTIME else SIZES, needed))
-    if enough >= (walltime if by == WALLTIME else size):
+    enough = int(np.searchsorted(WALLTIMES if one.by == WALLTIME else SIZES, needed))
+    if enough >= one.asked:
         return []
-    one = Alike(cluster, queue, by, size, walltime, enough, len(used), 0)
-    return [replace(one, fitted=int((used <= one.most).sum()))]
+    one = replace(one, enough=enough, jobs=len(good))
+    fitted = int((used <= one.most).sum())
+    against = len(good) - fitted + (0 if rest is None else int((rest > one.most).sum()))
+    return [replace(one, fitted=fitted)] if fitted >= SUPPORT * (fitted + against) else []
 
 
 def like(

@@ -48,7 +48,8 @@ LIKE = Alike("one", "long", WALLTIME, size=2, walltime=3, enough=1, jobs=20, fit
     ("frame", "found"),
     [
         (used((20, 24, 3.0, 16, 0)), [LIKE]),
-        (used((20, 24, 3.0, 16, 0), (5, 24, 20.0, 16, 1)), [LIKE]),  # those that failed do not count
+        (used((20, 24, 3.0, 16, 0), (5, 24, 2.0, 16, 1)), [LIKE]),  # those that failed early tell nothing
+        (used((20, 24, 3.0, 16, 0), (5, 24, 24.0, 16, 271)), []),  # those that were cut off speak against it
         (used((20, 24, 3.3, 16, 0)), [replace(LIKE, enough=2)]),  # 4 h would leave no margin
         (used((OWN_JOBS - 1, 24, 3.0, 16, 0)), []),
         (used((19, 24, 3.0, 16, 0), (1, 24, 20.0, 16, 0)), []),  # interpolated upwards: 5 % of 20 is the longest
