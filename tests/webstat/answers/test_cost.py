@@ -5,7 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from tests.webstat.recorded import Recorded
 from webstat.answers.cost import Cost, cost_of, sentences
+from webstat.data.queries.people import load_ended_use
+from webstat.data.source import Source
 
 HOUR, GB = 3600, 1 << 30
 TITLES = {"c": "Cluster"}
@@ -76,3 +79,21 @@ def test_more_processor_time_than_cores_is_no_idleness():
 
 def test_memory_that_nobody_asked_for_is_not_called_untold():
     assert "memory" not in " ".join(said(jobs(("batch", 8, HOUR, 4 * HOUR, HOUR, None, GB))))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "untold"),
+    [("mixed", ()), ("torque", ()), ("old", ()), ("slurm", ("cores", "memory")), ("accounts", ("cores", "memory"))],
+)
+def test_what_recorded_schedulers_tell(recorded: Recorded, cluster: str, untold: tuple[str, ...]) -> None:
+    source = Source(recorded.settings())
+    compared = 0
+    for user in sorted({job.user for job in recorded.reports[cluster].jobs}):
+        used = source.ask(load_ended_use, "user", user, int(recorded.now) - 30 * 86400)
+        cost = cost_of(used[used["cluster"] == cluster])
+        if cost.jobs:
+            assert cost.untold == untold, user
+            assert (cost.idle_share is None) == bool(untold) or not cost.core_seconds
+            compared += 1
+    source.close()
+    assert compared
