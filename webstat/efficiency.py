@@ -1,6 +1,7 @@
 """Whether a job uses what it asked for, and how near its end is: findings in words. Pure.
 
-Only what is measured is told. What would be better advice is the owner's own similar jobs' to say.
+Only what is measured is told. What many jobs cost is answers/cost.py's; what asking for less would have gained is the
+owner's own similar jobs' to say (answers/smaller.py).
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ from typing import Any
 from webstat.format import NBSP, duration, memory, number, percent
 
 YOUNG = 600
-"""Seconds a job must have run before anything is said of it."""
+"""Seconds a job must have run before anything is said of it: before that it reads its input."""
 FEW_CORES = 0.5
-"""A job that keeps a smaller share of its cores busy is told so."""
+"""A job that keeps a smaller share of its cores busy is told so: half as many would have done."""
 LITTLE_MEMORY = 0.1
+"""The same of memory. Lower, since a peak is asked for, which one job in many reaches, and too little kills it."""
+LITTLE_WALLTIME = 0.25
+"""The same of walltime, once it has ended: to ask for twice or thrice what is needed is prudent."""
+SHORT = 3600
+"""Who asks for no more walltime than this has little to gain by asking for less: schedulers fit it in anywhere."""
 ALMOST_OVER = 0.95
 LAST_MINUTES = 600
 """A job is called almost over past ALMOST_OVER of its walltime with at most these seconds left."""
@@ -25,7 +31,7 @@ MORE_THAN_ASKED = 1.1
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing worth saying of a running job; tone is "" or "warn"."""
+    """One thing worth saying of a job; tone is "" or "warn"."""
 
     tone: str
     words: str
@@ -42,8 +48,10 @@ def findings(
     started_at: float | None,
     now: float,
     interactive: bool = False,
+    over: bool = False,
+    exit_status: int | None = None,
 ) -> list[Finding]:
-    """What stands out in a running job, the most important first; empty for interactive and young ones.
+    """What stands out in a job, running or `over`, the most important first; empty for interactive and young ones.
 
     Seconds and bytes; None and NaN are "not told". Where the walltime used is not told, it is the time since the
     start. Without anything that stands out, the share of busy cores is the one finding, if it is known.
@@ -57,9 +65,11 @@ def findings(
     said = [
         _over_cores(cores, cpu_used_seconds, ran),
         _over_memory(memory_bytes, memory_used_bytes),
-        _end(ran, walltime_seconds),
+        None if over else _end(ran, walltime_seconds),
         _few_cores(cores, cpu_used_seconds, ran),
         _little_memory(memory_bytes, memory_used_bytes),
+        # One that failed might have run longer.
+        _little_walltime(ran, walltime_seconds) if over and not exit_status else None,
     ]
     found = [finding for finding in said if finding]
     return found or _usual(cores, cpu_used_seconds, ran)
@@ -117,6 +127,13 @@ def _end(ran: float, walltime: float | None) -> Finding | None:
     if ran > limit:
         return Finding("warn", f"Has run {duration(ran - limit)} longer than its {duration(limit)}")
     return Finding("warn", f"{percent(ran / limit)} of its {duration(limit)} used")
+
+
+def _little_walltime(ran: float, walltime: float | None) -> Finding | None:
+    limit = _known(walltime)
+    if limit is None or limit <= SHORT or ran >= limit * LITTLE_WALLTIME:
+        return None
+    return Finding("warn", f"Asked for {duration(limit)}, ran {duration(ran)} ({percent(ran / limit)})")
 
 
 def _usual(cores: int, cpu_used: float | None, ran: float) -> list[Finding]:

@@ -187,7 +187,7 @@ class Artist:
         source = self._sources.of(who)
         # Where people sign in, a browser's word for who somebody is does not count.
         me = (who.name if who.signed_in else viewer.get("me")) or None
-        me = me if found and found[0].personal else None
+        me = me if (found and found[0].personal) or panel.JOB in query else None
         seen = {"theme": _theme(viewer), "zone": _zone(source, viewer), "path": path, "query": query, "me": me}
         try:
             at = asked(query, now) if found is None or found[0].live else None

@@ -13,9 +13,9 @@ from typing import Any
 from agent.report import Report
 from agent.tables import Column, Table, make_table, safe_text
 from webstat.data.frames import Capacity, Jobs
-from webstat.format import NBSP, duration, number, plural, utc, zone_words
+from webstat.format import NBSP, duration, number, plural, shorten, utc, zone_words
 from webstat.health import Cluster, Health, State
-from webstat.sentences import together
+from webstat.sentences import listed, together
 
 TABLES = ("user", "group", "running", "queued", "nodes", "freenodes")
 """The tables of `agent show`, in the order in which they are printed."""
@@ -156,6 +156,13 @@ def _together(clusters: Sequence[Counted]) -> str:
         return "No cluster answers now."
     missing = [cluster.title for cluster, health, _, _ in clusters if health.stale]
     return "".join(together(answering, missing))
+
+
+def person(by: str, name: str, cores: int, jobs: Jobs, without: Sequence[str], said: Iterable[str]) -> list[str]:
+    """A user or a group: what they have now `without` these clusters, then what is `said` of what they used."""
+    counts = f"{plural(jobs.running, 'job')} running on {plural(cores, 'core')}, {number(jobs.queued)} queued, {number(jobs.held)} held"
+    left_out = f", without {listed(without)}" if without else ""
+    return [_plain(line) for line in (f"{shorten(name, 80)} ({by}): {counts}{left_out}.", *said)]
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

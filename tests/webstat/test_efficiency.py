@@ -54,6 +54,23 @@ def test_what_stands_out(changed, words):
     assert said(**changed) == [("warn", words)]
 
 
+ENDED = {"over": True, "exit_status": 0, "walltime_used_seconds": 2.17 * HOUR, "cpu_used_seconds": 100.0 * HOUR}
+
+
+def test_a_job_that_has_ended_tells_what_of_its_walltime_it_ran():
+    assert said(**ENDED, walltime_seconds=24.0 * HOUR) == [("warn", "Asked for 1 d, ran 2 h 10 (9 %)")]
+    assert [tone for tone, _ in said(**{**ENDED, "over": False}, walltime_seconds=24.0 * HOUR)] == [""], "it still runs"
+    assert [tone for tone, _ in said(**{**ENDED, "exit_status": 271}, walltime_seconds=24.0 * HOUR)] == [""]
+    assert [tone for tone, _ in said(**ENDED, walltime_seconds=8.0 * HOUR)] == [""], "more than a quarter"
+    short = {**ENDED, "walltime_used_seconds": 0.2 * HOUR, "cpu_used_seconds": 9.0 * HOUR}
+    assert [tone for tone, _ in said(**short, walltime_seconds=1.0 * HOUR)] == [""], "an hour is little"
+    assert said(**short, walltime_seconds=1.1 * HOUR) == [("warn", "Asked for 1 h 06, ran 12 min (18 %)")]
+
+
+def test_a_job_that_has_ended_is_not_almost_over():
+    assert [tone for tone, _ in said(**ENDED, walltime_seconds=2.2 * HOUR)] == [""]
+
+
 def test_one_core_is_one_core():
     assert said(cores=1, cpu_used_seconds=0.9 * HOUR) == [("", "90 % of its core busy")]
 

@@ -207,7 +207,7 @@ def test_a_running_job_tells_when_where_and_what_it_uses(made: Made) -> None:
     assert "at the latest" in words
     assert "Keeps 12 of its 48 cores busy (24 %)." in words
     assert "57 %" in words and "25 %" in words
-    assert "Cost so far: 96.0 core-hours; 384 core-hours if it runs to its limit." in words
+    assert "Cost so far: 96.0 core-hours, 73.0 of them held idle; 384 core-hours if it runs to its limit." in words
     assert "n1 24 cores" in words and "show on the node map" in words
     assert "/cluster/c?job=c%2F1.pbs01" in links(made.panel(job="c/1.pbs01"))
 

@@ -47,7 +47,7 @@ def router() -> APIRouter:
         if isinstance(width, str):
             return _refused(request, 400, width)
         table = render_table(twins.clusters_table(_counted(there, now), now), width)
-        lines = [*_seen(there), *_moment(there, there.clusters(), _zone(source)), table]
+        lines = [*seen_lines(there), *moment_lines(there, there.clusters(), _zone(source)), table]
         return answer_once(request, ("\n".join(lines) + "\n").encode("utf-8", "replace"), TEXT)
 
     @routes.get("/clusters.json")
@@ -74,8 +74,8 @@ def router() -> APIRouter:
 
         texts = made.get(("text", there.veil, cluster.id, cluster.report, width, _at(there)), make)
         lines = [
-            *_seen(there),
-            *_moment(there, [cluster], zone),
+            *seen_lines(there),
+            *moment_lines(there, [cluster], zone),
             *_head(there, cluster, names == twins.TABLES, zone, now),
         ]
         parts = ["\n".join(lines).encode("utf-8", "replace"), *(texts[one] for one in names if one in texts)]
@@ -122,7 +122,7 @@ def _at(there: Source) -> int | None:
     return there.moment if isinstance(there, Past) else None
 
 
-def _moment(there: Source, clusters: Sequence[Cluster], zone: ZoneInfo) -> list[str]:
+def moment_lines(there: Source, clusters: Sequence[Cluster], zone: ZoneInfo) -> list[str]:
     """The line that says which past moment is shown; none at the present."""
     if not isinstance(there, Past):
         return []
@@ -135,7 +135,7 @@ def _moment_json(there: Source) -> dict[str, Any]:
     return {"at": there.moment, **sees} if isinstance(there, Past) else sees
 
 
-def _seen(there: Source) -> list[str]:
+def seen_lines(there: Source) -> list[str]:
     """What of other people is not told; no line where all is."""
     return [] if there.veil is None else [SAYS[there.veil.level].replace("’", "'")]
 

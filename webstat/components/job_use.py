@@ -1,16 +1,19 @@
-"""What a job uses of what it asked for: numbers, bars, what stands out, and its cost."""
+"""What a job uses of what it asked for: numbers, bars, what stands out, its cost, and what its owner could gain."""
 
 from __future__ import annotations
 
 from dash import html
 
 from webstat import efficiency
+from webstat.answers.smaller import like
+from webstat.components import smaller
 from webstat.components.cards import note
 from webstat.components.job import use_row, use_table
 from webstat.components.text import Part
+from webstat.data import people
 from webstat.data.one import Known
 from webstat.data.use import Use, use
-from webstat.format import duration, memory, number
+from webstat.format import duration, hours, memory, number
 from webstat.view import View
 
 
@@ -23,7 +26,7 @@ def section(view: View, known: Known, heading: type) -> list[Part]:
     title = heading(
         "Did it use what it asked for?" if known.over else "Does it use what it asked for?", className="ws-q mb-1"
     )
-    cost = html.Div(_cost(used, record.gpus, known.over), className="ws-sub mt-1")
+    cost = html.Div(_cost(used, record.gpus, known, view), className="ws-sub mt-1")
     if view.at is not None and not known.over:
         return [title, html.P("What it had used by then is not kept.", className="mb-1"), cost]
     if used.young and not known.over:
@@ -55,13 +58,14 @@ def section(view: View, known: Known, heading: type) -> list[Part]:
     if record.gpus:
         rows.insert(1, use_row("GPUs", number(record.gpus), "–", None))
     table = use_table(rows, "asked", "used", "What the job asked for and what it uses")
-    return [title, table, *_findings(known, used), cost]
+    return [title, table, *_findings(known, used), *_less(view, known, used), cost]
 
 
 def _findings(known: Known, used: Use) -> list[Part]:
     record = known.job.record
+    untold: list[Part] = []
     if used.cores_share is None and record.memory_used_bytes is None:
-        return [html.P("The scheduler does not tell what its jobs use.", className="ws-sub mt-2 mb-1")]
+        untold = [html.P("The scheduler does not tell what its jobs use.", className="ws-sub mt-2 mb-1")]
     found = efficiency.findings(
         cores=record.cores,
         cpu_used_seconds=record.cpu_used_seconds,
@@ -71,13 +75,25 @@ def _findings(known: Known, used: Use) -> list[Part]:
         walltime_seconds=record.walltime_seconds,
         started_at=record.started_at,
         now=known.at,
+        over=known.over,
+        exit_status=record.exit_status,
     )
     warnings = [_then(one.words) if known.over else one.words for one in found if one.tone == "warn"]
     if not warnings:
-        return []
+        return untold
     first, *rest = warnings
     lines = [html.Div(f"{words}.") for words in rest]
-    return [note("warn", f"{first}.", lines, "lightbulb", "mt-2 mb-2")]
+    return [*untold, note("warn", f"{first}.", lines, "lightbulb", "mt-2 mb-2")]
+
+
+def _less(view: View, known: Known, used: Use) -> list[Part]:
+    """To the owner: what their jobs like this one used, and how long jobs waited that asked for that."""
+    record = known.job.record
+    if used.young or view.me is None or view.me != record.user:
+        return []
+    kinds = people.used(view.source, people.USER, view.me, view.now)[1]
+    place = (known.cluster.name, record.queue, record.cores, record.walltime_seconds)
+    return smaller.told(view, like(kinds, *place, used.walltime_used_seconds, used.cores_busy), this=True)
 
 
 def _then(words: str) -> str:
@@ -88,12 +104,11 @@ def _then(words: str) -> str:
     return words
 
 
-def _cost(used: Use, gpus: int, over: bool) -> str:
-    def hours(seconds: float) -> str:
-        value = seconds / 3600
-        return f"{value:,.1f}" if value < 99.95 else number(value)
-
-    words = f"{'Cost' if over else 'Cost so far'}: {hours(used.core_seconds)} core-hours"
+def _cost(used: Use, gpus: int, known: Known, view: View) -> str:
+    words = f"{'Cost' if known.over else 'Cost so far'}: {hours(used.core_seconds)} core-hours"
+    # What a job of a past moment had used by then is not kept.
+    if used.idle_core_seconds and not used.young and (known.over or view.at is None):
+        words += f", {hours(used.idle_core_seconds)} of them held idle"
     words += f" and {hours(gpus * used.ran_seconds)} GPU-hours" if gpus else ""
     if used.core_seconds_most is not None:
         words += f"; {hours(used.core_seconds_most)} core-hours if it runs to its limit"

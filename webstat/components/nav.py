@@ -143,6 +143,13 @@ def footer(view: View, live: bool = True) -> list[Part]:
     if view.clusters:
         shown = next((c for c in view.clusters if view.path == addresses.cluster_page(c.name)), None)
         # Not a page of the site's own drawing: a plain link, which leaves it.
-        text = f"{addresses.cluster_page(shown.name)}.txt" if shown else "/clusters.txt"
+        person = view.path.startswith(("/user/", "/group/"))
+        text = (
+            f"{view.path.rstrip('/')}.txt"
+            if person
+            else f"{addresses.cluster_page(shown.name)}.txt"
+            if shown
+            else "/clusters.txt"
+        )
         parts.append(html.A("As text, for terminals", href=text, className="ms-md-auto"))
     return parts

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from webstat.answers.cost import Cost, cost_of
+from webstat.answers.smaller import Alike, alike_jobs
 from webstat.data import frames, jobs
 from webstat.data.queries import people
 from webstat.format import DAY
@@ -53,6 +55,10 @@ class Past:
     waits: tuple[float, float] | None
     """Seconds within which 50 % and 90 % of the jobs started; None where none started."""
     started: int
+    cost: Cost = field(default_factory=Cost)
+    """Of the jobs that ran and ended in these days."""
+    alike: tuple[Alike, ...] = ()
+    """Of a user: which kinds of these jobs could have asked for less."""
     others: tuple[str, ...] = ()
     """A user's groups, most core-hours first."""
     last_day: int | None = None
@@ -83,14 +89,14 @@ class Now:
 
 def at(source: Source, by: str, name: str, clusters: Iterable[Cluster], now: float) -> Past:
     """The past of a user or group; sums are remembered as long as those of the store are, the last ends per report."""
-    today = int(now // DAY) * DAY
-    since = today - (DAYS - 1) * DAY
+    since, today = first_day(now), int(now // DAY) * DAY
     stamp = int(now // KEPT_SECONDS)
 
     def make() -> Past:
         use = source.ask(people.load_use_days, by, name, since)
         starts = source.ask(people.load_starts, by, name, since)
         known = source.ask(people.load_known_days, since)
+        cost, alike = used(source, by, name, now)
         return Past(
             days=days_series(use, known["day"], since, today),
             clusters=places_frame(use, starts, ["cluster"]),
@@ -99,6 +105,8 @@ def at(source: Source, by: str, name: str, clusters: Iterable[Cluster], now: flo
             ended=source.ask(people.load_ended, by, name, since, LAST_ENDED),
             waits=waits_of(starts),
             started=len(starts),
+            cost=cost,
+            alike=alike,
             others=_by_weight(use, GROUP) if by == USER else (),
             last_day=source.ask(people.load_last_day, by, name),
         )
@@ -107,6 +115,21 @@ def at(source: Source, by: str, name: str, clusters: Iterable[Cluster], now: flo
     reports = tuple((cluster.id, cluster.report) for cluster in clusters)
     newest = source.read(people.load_ended, by, name, today - DAY, LAST_ENDED, stamp=reports)
     return replace(past, ended=last_of(newest, past.ended))
+
+
+def first_day(now: float) -> int:
+    """Where the last DAYS days begin."""
+    return int(now // DAY) * DAY - (DAYS - 1) * DAY
+
+
+def used(source: Source, by: str, name: str, now: float) -> tuple[Cost, tuple[Alike, ...]]:
+    """What the jobs of a user or group cost that ended in the last DAYS days; of a user, which could have asked for less."""
+
+    def make() -> tuple[Cost, tuple[Alike, ...]]:
+        frame = source.ask(people.load_ended_use, by, name, first_day(now))
+        return cost_of(frame), alike_jobs(frame) if by == USER else ()
+
+    return source.share(("people", "used", by, name, int(now // KEPT_SECONDS)), make)
 
 
 def living(source: Source, by: str, name: str, clusters: Sequence[Cluster], now: float) -> pd.DataFrame:

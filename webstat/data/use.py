@@ -20,6 +20,8 @@ class Use:
     """Held so far, over all its starts."""
     core_seconds_most: float | None
     """If it runs to its limit; None without a limit, and once it has ended."""
+    idle_core_seconds: float | None
+    """Of those held so far, with a core doing nothing; None where not told."""
     cores_busy: float | None
     cores_share: float | None
     memory_share: float | None
@@ -59,6 +61,7 @@ def use(job: OneJob, stretches: Sequence[During], at: float) -> Use | None:
         walltime_used_seconds=walltime,
         core_seconds=record.cores * ran,
         core_seconds_most=most,
+        idle_core_seconds=None if share is None else record.cores * ran * max(0.0, 1 - share),
         cores_busy=None if share is None else share * record.cores,
         cores_share=share,
         memory_share=_share(record.memory_used_bytes, record.memory_bytes),

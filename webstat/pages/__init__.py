@@ -55,7 +55,7 @@ PAGES = (
     Page("/cluster/<cluster>", "<cluster>", nav.CLUSTERS, cluster.layout),
     Page("/free", "Free <moment>", nav.FREE, free.layout),
     Page("/jobs", "Jobs", nav.JOBS, jobs.layout),
-    Page("/job/<cluster>/<job>", "<job>", nav.JOBS, job.layout),
+    Page("/job/<cluster>/<job>", "<job>", nav.JOBS, job.layout, personal=True),
     Page("/node/<cluster>/<node>", "<node>", nav.CLUSTERS, node.layout),
     Page("/user/<user>", "<user>", nav.JOBS, people.user_layout, personal=True),
     Page("/group/<group>", "<group>", nav.JOBS, people.group_layout),

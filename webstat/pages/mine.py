@@ -6,7 +6,8 @@ import pandas as pd
 from dash import html
 
 from webstat.addresses import jobs_page, user_page
-from webstat.components import joblist
+from webstat.answers import cost
+from webstat.components import joblist, smaller
 from webstat.components.cards import card, empty
 from webstat.components.text import Part, clock, foreign, link
 from webstat.data import frames, people
@@ -28,11 +29,22 @@ def mine(view: View, me: str) -> html.Section:
             nearest += [" The last job ended ", clock(past.ended["ended_at"].iloc[0], view), "."]
         elif past.last_day is None:
             nearest = ["Nobody called ", name, " has had a job here. ", _ask("Set another name")]
-        return card(title, "", [empty("No job.", nearest)], ident)
+        return card(title, "", [empty("No job.", nearest), *_used(view, me)], ident)
     everything = link(f"All {plural(len(living), 'job')}", jobs_page(user=me))
     everything.className = "btn btn-outline-secondary text-nowrap"
     body = joblist.living(living.head(LISTED).itertuples(), "My jobs", view)
-    return card(title, [link(name, user_page(me)), _counts(living)], [body], ident, tools=everything)
+    shown = [body, *_used(view, me)]
+    return card(title, [link(name, user_page(me)), _counts(living)], shown, ident, tools=everything)
+
+
+def _used(view: View, me: str) -> list[Part]:
+    """How well the jobs of the last days used what they asked for, and what asking for less would have meant."""
+    used, kinds = people.used(view.source, people.USER, me, view.now)
+    if not used.jobs:
+        return []
+    titles = {cluster.name: cluster.title for cluster in view.clusters}
+    words = " ".join(cost.sentences(used, people.DAYS, titles))
+    return [html.P(words, className="ws-wrap mt-3 mb-1"), *smaller.told(view, kinds)]
 
 
 def _counts(living: pd.DataFrame) -> str:

@@ -8,7 +8,8 @@ import pandas as pd
 from dash import html
 
 from webstat.addresses import cluster_page, group_page, history_page, jobs_page, user_page
-from webstat.components import bars, joblist
+from webstat.answers import cost
+from webstat.components import bars, joblist, smaller
 from webstat.components.cards import card, empty, kpi
 from webstat.components.graph import graph
 from webstat.components.tables import cell, head, number_cell, table
@@ -46,7 +47,8 @@ def _layout(view: View, by: str, name: str) -> list[Part]:
     left_out = [cluster.title for cluster in view.clusters if cluster.report and cluster not in counted]
     title = _title(view, by, name, past.others or now.groups, left_out)
     wide = [_days(past, view), _living(living, past, view, by, name), _ended(past, view, by)]
-    narrow = [_members(past, now, view), _places(past, view)] if by == GROUP else [_places(past, view)]
+    narrow = [_members(past, now, view)] if by == GROUP else []
+    narrow += [_places(past, view), _used(past, view, by, name)]
     columns = [
         html.Div(wide, className="col-12 col-lg-8 d-flex flex-column gap-3"),
         html.Div(narrow, className="col-12 col-lg-4 d-flex flex-column gap-3"),
@@ -199,6 +201,15 @@ def _places(past: Past, view: View) -> html.Section:
                 _place_row(html.Span(foreign(queue.queue, 18), className="fw-normal ps-3"), queue, past.core_hours)
             )
     return card(title, subtitle, [table(heads, rows, "Use by cluster and queue")], ident, fill=False)
+
+
+def _used(past: Past, view: View, by: str, name: str) -> html.Section:
+    subtitle = f"jobs that ran and ended in the last {DAYS} UTC days, each with its whole run"
+    said = cost.sentences(past.cost, DAYS, {cluster.name: cluster.title for cluster in view.clusters})
+    lines: list[Part] = [html.P(words, className="mb-1 ws-wrap") for words in said]
+    if by == USER and view.me == name:
+        lines += smaller.told(view, past.alike)
+    return card("Do the jobs use what they ask for?", subtitle, lines, "q-used", fill=False)
 
 
 def _cluster_name(name: str, view: View) -> Part:

@@ -48,7 +48,7 @@ def report(source: Source, subject: Subject, period: Period, now: float) -> Repo
     share = next(one for one in numbers if one.measure.name in ("share", "utilisation"))
     title = {"everything": "All clusters", "cluster": clusters[0]}.get(subject.kind, subject.name)
     pictures, made = _body(asking, now)
-    names = {"ended", "failed", "wait", "cpu", "walltime", "core_hours", "share"}
+    names = {"ended", "failed", "wait", "cpu", "idle", "walltime", "core_hours", "share"}
     names |= {"change"} if asking.compared else set()
     names |= {"utilisation", "gpu_hours"} & {one.measure.name for one in numbers}
     names |= {"nodes"} & {picture.name for picture in pictures}
@@ -95,6 +95,7 @@ def _numbers(asking: Asking) -> tuple[Number, ...]:
         Number(_HALF, *both("core-hours", "wait_50")),
         Number(_MOST, *both("core-hours", "wait_90")),
         Number(_CPU, *both("core-hours", "cpu_efficiency")),
+        Number(Measure("idle_core_hours", "Core-hours held idle", "core-hours", "hours"), *both("core-hours", "idle_core_hours"), adds_up=True),
         Number(Measure("walltime_used", "Walltime used of asked", "share", "share"), *both("walltime-efficiency", "value")),
     ]  # fmt: skip
     if any(hours > 0 for hours in gpus):

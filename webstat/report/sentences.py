@@ -26,6 +26,7 @@ DEFINITIONS = {
     "failed": ("Failed", "jobs with an exit status other than 0; as a share, of those that ended and told one"),
     "wait": ("Waited", "from when a job could have started to its start, of the jobs that started in the period: half of them waited less, nine of ten waited less"),
     "cpu": ("CPU efficiency", "processor time ÷ (cores × run) of the jobs that ended, of those that tell it"),
+    "idle": ("Core-hours held idle", "(cores × run) less processor time, of the same jobs"),
     "walltime": ("Walltime used", "walltime used ÷ walltime asked of the jobs that ended, of those that tell both"),
     "nodes": ("Nodes", "means of each day; offline: taken out by an admin; down: does not answer, or its state is not known"),
 }  # fmt: skip

@@ -33,6 +33,8 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "/clusters.json": ("/clusters.json",),
     "/cluster/{name}.txt": (f"/cluster/{CLUSTER}.txt", "/cluster/torque.txt", "/cluster/slurm.txt"),
     "/cluster/{name}.json": (f"/cluster/{CLUSTER}.json", "/cluster/slurm.json"),
+    "/user/{name}.txt": ("/user/{stranger}.txt",),
+    "/group/{name}.txt": ("/group/{stranger}.txt",),
     "/data/find": ("/data/find?q=a", "/data/find?q=1", "/data/find?q=o", "/data/find?q={stranger}"),
     "/data/jobs": ("/data/jobs?rows=500", "/data/jobs?q={stranger}", "/data/jobs?rows=500&user={stranger}"),
     "/data/nodes/{cluster}": (f"/data/nodes/{CLUSTER}", "/data/nodes/torque"),

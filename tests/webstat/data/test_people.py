@@ -129,6 +129,44 @@ def test_use_is_what_the_jobs_add_up_to(filled: Filled, by: str) -> None:
     assert used > 0
 
 
+@pytest.mark.parametrize("by", [USER, GROUP])
+def test_what_jobs_cost_is_what_they_add_up_to_one_by_one(filled: Filled, by: str) -> None:
+    told = 0
+    for name in filled.names(by):
+        sums: dict[str, float] = defaultdict(float)
+        for job in filled.jobs:
+            if job[by] != name or job["started_at"] is None or (job["ended_at"] or 0) < filled.since:
+                continue
+            ran = max(0, job["ended_at"] - job["started_at"])
+            sums["jobs"] += 1
+            sums["held"] += job["cores"] * ran
+            if job["cpu_used_seconds"] is not None and ran:
+                sums["cpu_jobs"] += 1
+                sums["cpu_held"] += job["cores"] * ran
+                sums["cpu"] += job["cpu_used_seconds"]
+            if job["memory_bytes"] and job["memory_used_bytes"] is not None and ran:
+                sums["memory_jobs"] += 1
+                sums["memory_asked"] += job["memory_bytes"] * ran
+                sums["memory_used"] += job["memory_used_bytes"] * ran
+            if job["walltime_seconds"]:
+                sums["limited"] += 1
+                sums["walltime"] += job["walltime_seconds"]
+                sums["ran"] += ran
+        cost, alike = people.used(filled.source, by, name, filled.now)
+        assert cost == people.at(filled.source, by, name, filled.source.clusters(), filled.now).cost
+        assert (cost.jobs, cost.cpu_jobs, cost.memory_jobs, cost.walltime_jobs) == (
+            sums["jobs"], sums["cpu_jobs"], sums["memory_jobs"], sums["limited"],
+        )  # fmt: skip
+        assert cost.core_seconds == sums["held"] and cost.cpu_core_seconds == sums["cpu_held"]
+        assert cost.idle_core_seconds == max(0, sums["cpu_held"] - sums["cpu"])
+        expected = sums["memory_used"] / sums["memory_asked"] if sums["memory_asked"] else None
+        assert cost.memory_share == (None if expected is None else pytest.approx(expected))
+        assert cost.walltime_share == (pytest.approx(sums["ran"] / sums["walltime"]) if sums["walltime"] else None)
+        assert by == USER or not alike
+        told += cost.cpu_jobs
+    assert told
+
+
 def summed(hours: dict[tuple[str, str, int], float], *places: int) -> dict[tuple[object, ...], float]:
     sums: dict[tuple[object, ...], float] = defaultdict(float)
     for key, value in hours.items():
@@ -235,6 +273,7 @@ LOADS = {
     "load_use_days": lambda engine: queries.load_use_days(engine, USER, "alice", NOW - DAYS * DAY),
     "load_known_days": lambda engine: queries.load_known_days(engine, NOW - DAYS * DAY),
     "load_starts": lambda engine: queries.load_starts(engine, USER, "alice", NOW - DAYS * DAY),
+    "load_ended_use": lambda engine: queries.load_ended_use(engine, USER, "alice", NOW - DAYS * DAY),
     "load_ended": lambda engine: queries.load_ended(engine, GROUP, "pande", NOW - DAYS * DAY, 5),
 }
 

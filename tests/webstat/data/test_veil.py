@@ -21,7 +21,9 @@ from collector.settings import Settings
 from tests.databases import store_at
 from tests.webstat.data.explore.random_store import SINCE, UNTIL, make_jobs, write_store
 from tests.webstat.recorded import Recorded, record
+from webstat.answers.cost import Cost
 from webstat.data import jobs
+from webstat.data import people as people_data
 from webstat.data.explore.answer import answer
 from webstat.data.explore.question import Question
 from webstat.data.queries import changes, find, known_then, now, one, past, people, places, waiting
@@ -194,6 +196,18 @@ def test_sums_are_the_same(plain: Source, veiled: Source) -> None:
             or cluster.name != plain.clusters()[0].name
             or (veiled.veil is not None and veiled.veil.level is Level.TOTALS)
         )
+
+
+def test_what_jobs_cost_is_told_of_nobody_who_is_hidden(recorded: Recorded, plain: Source, veiled: Source) -> None:
+    assert veiled.veil is not None
+    me, told = owner_of(plain), 0
+    names = sorted({user for cluster in plain.clusters() for user in plain.totals(cluster)["user"]})
+    for name in names:
+        theirs, ours = (people_data.used(source, people_data.USER, name, recorded.now) for source in (plain, veiled))
+        told += theirs[0].jobs
+        seen = name == me and veiled.veil.level is not Level.TOTALS
+        assert ours == (theirs if seen else (Cost(), ())), name
+    assert told and len(names) > 2
 
 
 def test_lists_hold_the_jobs_that_may_be_listed(recorded: Recorded, plain: Source, veiled: Source) -> None:

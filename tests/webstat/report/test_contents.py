@@ -84,6 +84,9 @@ def test_a_group_by_hand(source: Source) -> None:
     assert value(one, "walltime_used") == pytest.approx(
         sum(job.walltime_used or 0 for job in both) / sum(job.walltime or 0 for job in both)
     )
+    busy = [job for job in done if job.cpu_used is not None and job.started is not None and job.ended > job.started]
+    idle = sum(job.cores * (job.ended - job.started) - job.cpu_used for job in busy) / HOUR
+    assert value(one, "idle_core_hours") == pytest.approx(idle)
     for user in {job.user for job in jobs}:
         mine = [job for job in jobs if job.user == user]
         assert cells(one, "users", "core_hours")[user,] == pytest.approx(core_hours(mine, OCTOBER))
@@ -101,6 +104,7 @@ def test_the_same_as_history_answers(source: Source) -> None:
     one = made(source, PHYSICS)
     assert value(one, "core_hours") == found.all["core_hours"]
     assert value(one, "cpu_efficiency") == found.all["cpu_efficiency"]
+    assert value(one, "idle_core_hours") == found.all["idle_core_hours"] > 0
     assert list(cells(one, "users", "core_hours").values()) == found.totals["core_hours"].tolist()
     picture = one.pictures[0]
     assert np.sum([band.values for band in picture.bands], axis=0) == pytest.approx(found.whole)

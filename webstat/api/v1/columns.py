@@ -167,6 +167,7 @@ COLUMNS: Mapping[str, Column] = {
         "number",
         "core-hours",
         usable_core_hours="cores × hours of nodes in service",
+        idle_core_hours="cores × hours run of the jobs that ended less their processor time, of those that tell it",
         core_hours="cores × hours run within the range; of a filter by queue, in those queues",
     ),
     **_columns(

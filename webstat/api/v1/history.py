@@ -28,7 +28,7 @@ SPREAD = ("before", *(f"{what}_{share * 100:.0f}" for what in ("wait", "slowdown
 
 TOTALS = (
     "key", "name", "value", "before", "share", "core_hours", "submitted", "started", "ended", "exited", "failed",
-    "wait_50", "wait_90", "cpu_efficiency",
+    "wait_50", "wait_90", "cpu_efficiency", "idle_core_hours",
 )  # fmt: skip
 
 WEEK = ("weekday", "hour", "utilisation")

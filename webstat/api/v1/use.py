@@ -17,7 +17,7 @@ from webstat.data.explore.question import read
 
 USAGE = (
     "key", "name", "core_hours", "share", "submitted", "started", "ended", "exited", "failed", "wait_50", "wait_90",
-    "cpu_efficiency",
+    "cpu_efficiency", "idle_core_hours",
 )  # fmt: skip
 
 WAITS = ("cluster", "title", "queue", "size", "jobs", "wait_50", "wait_75", "wait_90", "wait_95", *AGE)

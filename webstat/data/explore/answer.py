@@ -47,10 +47,10 @@ class Answer:
 
     `totals` has a row a key, most first: key int64, name, word (as in addresses) str, value, before (the metric over the
     range and the one before; NaN where not told), share, core_hours, submitted, started, ended, exited (those that told
-    an exit status), failed (NaN where some ended and none told one), wait_half, wait_most, cpu_efficiency float64. `series` has the metric by bucket, a row as of
+    an exit status), failed (NaN where some ended and none told one), wait_half, wait_most, cpu_efficiency, idle_core_hours (of the jobs that ended and tell their processor time, without it) float64. `series` has the metric by bucket, a row as of
     totals; `whole` that of everything, `former` that of the period before, where it is compared. `all` and `all_before`
     are over everything: value, core_hours, usable_hours, utilisation, submitted, started, ended, failed, failed_share,
-    wait_50, wait_75, wait_90, wait_95, waited (jobs that these rest on), slowdown, cpu_efficiency.
+    wait_50, wait_75, wait_90, wait_95, waited (jobs that these rest on), slowdown, cpu_efficiency, idle_core_hours.
     """
 
     asked: Asked
@@ -195,6 +195,7 @@ def _totals(
             "wait_half": waits[active, -1, 0],
             "wait_most": waits[active, -1, 1],
             "cpu_efficiency": divided(last["cpu_used"], last["cpu_core_seconds"])[active],
+            "idle_core_hours": _idle(last["cpu_used"], last["cpu_core_seconds"])[active],
         }
     )
     return frame.sort_values(["value", "name"], ascending=[False, True], ignore_index=True, na_position="last")
@@ -217,8 +218,14 @@ def _overall(
         "waited": waited,
         "slowdown": slowdown,
         "cpu_efficiency": divided(sums["cpu_used"], sums["cpu_core_seconds"])[0],
+        "idle_core_hours": _idle(sums["cpu_used"], sums["cpu_core_seconds"])[0],
     }
     return [{name: float(numbers[place]) for name, numbers in columns.items()} for place in range(len(value))]
+
+
+def _idle(used: Numbers, held: Numbers) -> Numbers:
+    """Core-hours held without processor time; NaN where none is told."""
+    return np.where(held > 0, np.maximum(held - used, 0) / HOUR, np.nan)
 
 
 def known_share(stretches: pd.DataFrame, asked: Asked, edges: Numbers) -> Numbers:

@@ -135,6 +135,32 @@ def load_ended(engine: Engine, by: str, name: str, since: int, limit: int) -> pd
 
 
 @counts_all
+def load_ended_use(engine: Engine, by: str, name: str, since: int) -> pd.DataFrame:
+    """What the jobs asked for and used that ran and ended since `since`, in the order of their ends: to be summed.
+
+    cluster str, queue str, submitted_at, cores, ran_seconds (from start to end) int64, and NaN where not told:
+    cpu_used_seconds, walltime_seconds, memory_bytes, memory_used_bytes, exit_status float64.
+    """
+    j = schema.job.c
+    queue = schema.word.alias()
+    query = (
+        select(
+            schema.cluster.c.name, queue.c.text, j.submitted_at, j.cores,
+            case((j.ended_at > j.started_at, j.ended_at - j.started_at), else_=0),
+            j.cpu_used_seconds, j.walltime_seconds, j.memory_bytes, j.memory_used_bytes, j.exit_status,
+        )
+        .select_from(schema.job)
+        .join(schema.cluster, schema.cluster.c.id == j.cluster_id)
+        .join(queue, queue.c.id == j.queue_id)
+        .where(_everywhere(schema.job), j.ended_at >= since, _is(schema.job, by, name), j.started_at.is_not(None))
+        .order_by(j.ended_at, j.id)
+    )  # fmt: skip
+    told = ("cpu_used_seconds", "walltime_seconds", "memory_bytes", "memory_used_bytes", "exit_status")
+    whole = dict.fromkeys(("submitted_at", "cores", "ran_seconds"), "int64")
+    return read_frame(engine, query, {"cluster": "str", "queue": "str", **whole, **dict.fromkeys(told, "float64")})
+
+
+@counts_all
 def load_last_day(engine: Engine, by: str, name: str) -> int | None:
     """The last UTC day of which there is any use of that user or group, its first second; None where there is none.
 
