@@ -1,6 +1,6 @@
 """Why a job waits: a kind, one sentence in plain words, what would help, and the scheduler's own words. Pure.
 
-The schedulers' texts are read by native_reasons.py; here they meet what the job itself tells: its state, holds,
+The schedulers' texts are read by native_reasons; here they meet what the job itself tells: its state, holds,
 dependencies and queue. Sentences hold no clock time, since only the reader's browser knows the zone.
 """
 
@@ -48,6 +48,9 @@ KINDS: dict[str, str] = {
 
 NOT_KEPT = "(what the scheduler said then is not kept)"
 """What stands for the comment of a job at a past moment: the scheduler's words are forgotten when they change."""
+
+NO_HELP = "Nothing that webstat knows of."
+"""What would help, where nothing would."""
 
 _MISSING = {NOT_KEPT: "not_kept", HIDDEN: "hidden"}
 """What stands for a comment that cannot be told -> the kind of reason that it then is."""
@@ -157,7 +160,7 @@ def _held(hold: str | None, depends_on: str | None, said: Told | None, waiting: 
         return Told("held", "The system holds it.", ASK)
     if said and said.kind in ("held", "dependency"):
         return said
-    return Told("held", "It is held; the scheduler does not say by whom.")
+    return Told("held", "It is held; the scheduler does not say by whom.", ASK)
 
 
 def _release(hold: str, waiting: Waiting) -> str:
