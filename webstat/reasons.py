@@ -49,6 +49,11 @@ KINDS: dict[str, str] = {
 NOT_KEPT = "(what the scheduler said then is not kept)"
 """What stands for the comment of a job at a past moment: the scheduler's words are forgotten when they change."""
 
+READING = "webstat’s own reading of the state; the scheduler says nothing."
+"""What a derived reason is marked with where there is room; DERIVED begins it where there is not."""
+
+DERIVED = "Derived: "
+
 NO_HELP = "Nothing that webstat knows of."
 """What would help, where nothing would."""
 
@@ -67,6 +72,8 @@ class Reason:
     words: str
     helps: str | None
     raw: str | None
+    derived: bool = False
+    """Whether it is read from the state, since the scheduler says nothing."""
 
 
 def reason(
@@ -81,11 +88,13 @@ def reason(
     queue_state: str = "open",
     ahead: int | None = None,
     estimated_start_at: float | None = None,
+    derived: Told | None = None,
 ) -> Reason:
     """Why a job that does not run waits; never raises, whatever the texts hold.
 
     `state` is a word of agent.states.JobState, `queue_state` one of frames.queues. None, NaN and blank texts are
     "not told"; `ahead` is the number of waiting jobs before it in its queue, left out of the sentence where unknown.
+    `derived` is what answers/derive.py reads from the state, told where the scheduler tells nothing.
     """
     raw, held, needs = _text(comment), _text(hold), _text(depends_on)
     missing = _MISSING.get(raw or "")
@@ -95,7 +104,21 @@ def reason(
     said = native_reasons.read(raw, waiting) if raw else None
     foretold = _number(estimated_start_at) is not None
     told = _told(state, raw, said, held, needs, waiting, queue_state, foretold, missing)
-    return Reason(told.kind, told.words, told.helps, raw)
+    if told.kind == "unsaid" and derived is not None:
+        found = _derived(derived, waiting)
+        return Reason(found.kind, found.words, found.helps, None, derived=True)
+    return Reason(
+        told.kind, told.words, told.helps, raw, derived=told.kind == "queue_stopped" and raw is None and missing is None
+    )
+
+
+def _derived(found: Told, waiting: Waiting) -> Told:
+    """With what the reading lacks: the user, and how many are ahead."""
+    if found.kind == "order":
+        return native_reasons.order(waiting)
+    if found.kind == "user_limit":
+        return Told(found.kind, f"{waiting.who} {found.words}", found.helps)
+    return found
 
 
 def _told(
