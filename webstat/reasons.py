@@ -160,8 +160,10 @@ def _told(
     gives = gives if missing is None else f"{KINDS[missing]}."
     if waiting.ahead is None:
         return Told(kind, gives)
+    if waiting.ahead <= 0:
+        return Told(kind, f"{gives} It is next{waiting.place}.")
     is_are = "is" if waiting.ahead == 1 else "are"
-    return Told(kind, f"{gives} {plural(max(0, waiting.ahead), 'job')} {is_are} ahead{waiting.place}.")
+    return Told(kind, f"{gives} {plural(waiting.ahead, 'job')} {is_are} ahead{waiting.place}.")
 
 
 def _held(hold: str | None, depends_on: str | None, said: Told | None, waiting: Waiting) -> Told:

@@ -131,6 +131,7 @@ AMOUNTS = "Not Running: Insufficient amount of resource: "
         ("requires completion of job '67')", None, "Waits until 67 ends."),
         ("Gone fishing", 4, "“Gone fishing”."),
         (None, 12, "The scheduler gives no reason. 12 jobs are ahead in long."),
+        (None, 0, "The scheduler gives no reason. It is next in long."),
     ],
 )  # fmt: skip
 def test_sentences(comment, ahead, words):

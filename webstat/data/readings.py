@@ -134,11 +134,11 @@ class Places:
         return Share({JOBS: float(sums["jobs"]), CORES: float(sums["cores"]), GPUS: float(sums["gpus"])})
 
     def _machine(self, names: list[str]) -> Machine | None:
-        """The nodes tied to any of some queues, else all; None where it is not told which they are."""
-        slurm = self._cluster.scheduler_kind == "slurm"
+        """The nodes tied to any of some queues, else all of them; None where none is known.
+
+        Where they are fewer than that and it is not told which, what all of them lack is lacking there too.
+        """
         tied = [self._members.get(name) for name in names]
-        if slurm and len(self._queues) > 1 and None in tied:
-            return None
         every = range(len(self._nodes))
         places = sorted({place for one in tied for place in (every if one is None else one)})
         nodes = self._nodes.iloc[places]
@@ -159,7 +159,7 @@ class Places:
             memory=nodes["memory_bytes"].to_numpy(dtype="float64"),
             memory_free=memory_free,
             all_gpus_free=gpus_free,
-            in_parts=not slurm,
+            in_parts=self._cluster.scheduler_kind != "slurm",
         )
 
     @staticmethod

@@ -210,7 +210,7 @@ def _unknown_texts(cluster: Cluster, view: View) -> html.Div | None:
     if view.source.veil is None:
         shown = texts.head(SHOWN_TEXTS)
         rows = [
-            html.Li(["“", foreign(text, 120), "” ", html.Span(f"({plural(count, 'job')})", className="z")])
+            html.Li(["“", foreign(text, 80), "” ", html.Span(f"({plural(count, 'job')})", className="z")])
             for text, count in shown.items()
         ]
         if len(texts) > len(shown):

@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from agent.report import Job, Node, Queue, Report, Scheduler
 from agent.states import JobState, NodeState
 from agent.tables import make_table
+from collector import schema
+from collector.database import open_engine
 from collector.store import PollTimes, Store
 from tests.collector.reports import a_job, a_report, settings_for
 from tests.databases import store_at
+from tests.webstat.recorded import record
 from tests.webstat.test_pages import Site, said
 from webstat import twins
 from webstat.data import frames, jobs
@@ -22,10 +26,11 @@ from webstat.data.queries.report import load_report
 from webstat.data.queries.waiting import load_shares, load_waiting, load_waiting_counted
 from webstat.data.readings import readings
 from webstat.data.source import Source
-from webstat.data.waiting import reasons_frame, unknown_texts
+from webstat.data.waiting import kinds_of, reasons_frame, unknown_texts
 from webstat.health import Cluster
 from webstat.metrics.facts import Facts
 from webstat.privacy import Level, Veil
+from webstat.reasons import NO_HELP, READING
 
 NOW = int(time.time())
 GB = 1 << 30
@@ -190,13 +195,21 @@ def test_the_page_of_a_job_has_a_sentence_an_action_and_a_mark(url: str, job: st
     source.close()
 
 
+def test_where_nothing_would_help_the_page_says_so(url: str) -> None:
+    source = open_source(url)
+    page = said(Site(source).page("/job/c/32.pbs01", now=float(NOW)))
+    assert "The scheduler gives no reason. It is next in route." in page and NO_HELP in page
+    assert READING not in page
+    source.close()
+
+
 def test_what_nothing_is_known_of_is_not_read_from(tmp_path: Path) -> None:
-    """Nodes that were not read this time, queues of reservations, and Slurm's queues whose nodes are not told."""
+    """Nodes that were not read this time, and queues of OpenPBS's reservations, which Slurm has not."""
     big = [queued(1, "bob", cores=960), queued(2, "bob", "R17", cores=960)]
     for name, scheduler, partial, kinds in (
         ("partial", "openpbs", True, {}),
         ("whole", "openpbs", False, {"1.pbs01": "never"}),
-        ("slurm", "slurm", False, {}),
+        ("slurm", "slurm", False, {"1.pbs01": "never", "2.pbs01": "never"}),
     ):
         queues = [Queue("batch", "execution", True, True), Queue("R17", "execution", True, True)]
         report = a_report(NOW - 5, big, nodes=NODES, queues=queues, scheduler=Scheduler(scheduler, "1", "s"))
@@ -215,3 +228,33 @@ def test_a_past_moment_has_no_readings(url: str) -> None:
     there = source.at(NOW - 3, float(NOW))
     assert readings(there, only(there)).told == {}
     source.close()
+
+
+def test_readings_agree_with_what_recorded_schedulers_said(tmp_path: Path) -> None:
+    """Of jobs that lack room or could never run, by the scheduler's own words, which are then taken away."""
+    recorded = record(tmp_path / "store.sqlite", "series", "mixed", "torque", "old")
+    said_so: dict[tuple[str, str], str] = {}
+    source = Source(recorded.settings())
+    for cluster in source.clusters():
+        waits = source.ask(load_waiting_counted, cluster.id)
+        waits = waits[waits["state"] == "queued"]
+        kinds = kinds_of(waits, frames.queue_states(source.queues(cluster)))
+        said_so |= {(cluster.name, ident): kind for ident, kind in zip(waits["id"], kinds, strict=True)}
+    source.close()
+    engine = open_engine(recorded.url)
+    with engine.begin() as connection:
+        connection.execute(update(schema.job_live).values(comment=None))
+    engine.dispose()
+    source = Source(recorded.settings())
+    read = {
+        (cluster.name, ident): told.kind
+        for cluster in source.clusters()
+        for ident, told in readings(source, cluster).told.items()
+    }
+    source.close()
+    room = {"full", "gpu", "memory", "never"}
+    judged = {key: kind for key, kind in said_so.items() if kind in room}
+    same = [key for key, kind in judged.items() if read.get(key) == kind]
+    alike = [key for key in judged if read.get(key) in room | {"user_limit"}]
+    assert len(judged) > 100
+    assert len(same) >= 0.9 * len(judged) and len(alike) >= 0.95 * len(judged)
