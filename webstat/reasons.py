@@ -1,6 +1,6 @@
 """Why a job waits: a kind, one sentence in plain words, what would help, and the scheduler's own words. Pure.
 
-The schedulers' texts are read by native_reasons.py; here they meet what the job itself tells: its state, holds,
+The schedulers' texts are read by native_reasons; here they meet what the job itself tells: its state, holds,
 dependencies and queue. Sentences hold no clock time, since only the reader's browser knows the zone.
 """
 
@@ -49,6 +49,14 @@ KINDS: dict[str, str] = {
 NOT_KEPT = "(what the scheduler said then is not kept)"
 """What stands for the comment of a job at a past moment: the scheduler's words are forgotten when they change."""
 
+READING = "webstat’s own reading of the state; the scheduler says nothing."
+"""What a derived reason is marked with where there is room; DERIVED begins it where there is not."""
+
+DERIVED = "Derived: "
+
+NO_HELP = "Nothing that webstat knows of."
+"""What would help, where nothing would."""
+
 _MISSING = {NOT_KEPT: "not_kept", HIDDEN: "hidden"}
 """What stands for a comment that cannot be told -> the kind of reason that it then is."""
 
@@ -64,6 +72,8 @@ class Reason:
     words: str
     helps: str | None
     raw: str | None
+    derived: bool = False
+    """Whether it is read from the state, since the scheduler says nothing."""
 
 
 def reason(
@@ -78,11 +88,13 @@ def reason(
     queue_state: str = "open",
     ahead: int | None = None,
     estimated_start_at: float | None = None,
+    derived: Told | None = None,
 ) -> Reason:
     """Why a job that does not run waits; never raises, whatever the texts hold.
 
     `state` is a word of agent.states.JobState, `queue_state` one of frames.queues. None, NaN and blank texts are
     "not told"; `ahead` is the number of waiting jobs before it in its queue, left out of the sentence where unknown.
+    `derived` is what answers/derive.py reads from the state, told where the scheduler tells nothing.
     """
     raw, held, needs = _text(comment), _text(hold), _text(depends_on)
     missing = _MISSING.get(raw or "")
@@ -92,7 +104,21 @@ def reason(
     said = native_reasons.read(raw, waiting) if raw else None
     foretold = _number(estimated_start_at) is not None
     told = _told(state, raw, said, held, needs, waiting, queue_state, foretold, missing)
-    return Reason(told.kind, told.words, told.helps, raw)
+    if told.kind == "unsaid" and derived is not None:
+        found = _derived(derived, waiting)
+        return Reason(found.kind, found.words, found.helps, None, derived=True)
+    return Reason(
+        told.kind, told.words, told.helps, raw, derived=told.kind == "queue_stopped" and raw is None and missing is None
+    )
+
+
+def _derived(found: Told, waiting: Waiting) -> Told:
+    """With what the reading lacks: the user, and how many are ahead."""
+    if found.kind == "order":
+        return native_reasons.order(waiting)
+    if found.kind == "user_limit":
+        return Told(found.kind, f"{waiting.who} {found.words}", found.helps)
+    return found
 
 
 def _told(
@@ -134,8 +160,10 @@ def _told(
     gives = gives if missing is None else f"{KINDS[missing]}."
     if waiting.ahead is None:
         return Told(kind, gives)
+    if waiting.ahead <= 0:
+        return Told(kind, f"{gives} It is next{waiting.place}.")
     is_are = "is" if waiting.ahead == 1 else "are"
-    return Told(kind, f"{gives} {plural(max(0, waiting.ahead), 'job')} {is_are} ahead{waiting.place}.")
+    return Told(kind, f"{gives} {plural(waiting.ahead, 'job')} {is_are} ahead{waiting.place}.")
 
 
 def _held(hold: str | None, depends_on: str | None, said: Told | None, waiting: Waiting) -> Told:
@@ -157,7 +185,7 @@ def _held(hold: str | None, depends_on: str | None, said: Told | None, waiting: 
         return Told("held", "The system holds it.", ASK)
     if said and said.kind in ("held", "dependency"):
         return said
-    return Told("held", "It is held; the scheduler does not say by whom.")
+    return Told("held", "It is held; the scheduler does not say by whom.", ASK)
 
 
 def _release(hold: str, waiting: Waiting) -> str:

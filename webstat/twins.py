@@ -10,11 +10,13 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Any
 
-from agent.report import Report
+from agent.report import Job, Report
 from agent.tables import Column, Table, make_table, safe_text
 from webstat.data.frames import Capacity, Jobs
+from webstat.data.readings import Readings
 from webstat.format import NBSP, duration, number, plural, shorten, utc, zone_words
 from webstat.health import Cluster, Health, State
+from webstat.reasons import DERIVED, reason
 from webstat.sentences import listed, together
 
 TABLES = ("user", "group", "running", "queued", "nodes", "freenodes")
@@ -35,6 +37,24 @@ def table_in(name: str, report: Report, zone: tzinfo) -> Table:
         for column in table.columns
     )
     return replace(table, columns=columns)
+
+
+def with_readings(report: Report, read: Readings) -> Report:
+    """The report with what is read from the state in place of what its scheduler does not say."""
+    if not read.told:
+        return report
+    return replace(report, jobs=[_with_reading(job, read) for job in report.jobs])
+
+
+def _with_reading(job: Job, read: Readings) -> Job:
+    told = read.told.get(job.id)
+    if told is None or job.comment:
+        return job
+    why = reason(
+        state=job.state.value, comment=None, hold=None, depends_on=None, user=job.user, queue=job.queue,
+        ahead=read.ahead.get(job.id), derived=told,
+    )  # fmt: skip
+    return replace(job, comment=f"{DERIVED}{why.words}")
 
 
 def _moment(at: float, zone: tzinfo) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.states import JobState
+from tests.webstat.reason_samples import RECORDED, SOURCES, tables
+from webstat.native_reasons import ROWS, pbs, row_of
 from webstat.reasons import KINDS, NOT_KEPT, reason
 
-SAMPLES = Path(__file__).parent.parent / "samples" / "comments"
-RECORDED = [
-    pytest.param(case, id=f"{path.stem}-{case['state']}-{case['comment']}-{case['hold']}-{number}")
-    for path in sorted(SAMPLES.glob("*.json"))
-    for number, case in enumerate(json.loads(path.read_text(encoding="utf-8")))
+CASES = [
+    pytest.param(case, id=f"{scheduler}-{case['state']}-{case['comment']}-{case['hold']}-{number}")
+    for scheduler, cases in RECORDED.items()
+    for number, case in enumerate(cases)
 ]
+FORMS = [
+    pytest.param(form, id=f"{scheduler}-{form['comment']}") for scheduler, forms in SOURCES.items() for form in forms
+]
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "reasons.md"
 
 
 def why(comment=None, state="queued", hold=None, depends_on=None, **known):
@@ -28,7 +32,7 @@ def said(comment, **known):
     return why(comment, user="dave", queue="long", **known).words.replace("\u00a0", " ")
 
 
-@pytest.mark.parametrize("case", RECORDED)
+@pytest.mark.parametrize("case", CASES)
 def test_every_recorded_text_has_its_kind(case):
     found = why(
         case["comment"], case["state"], case["hold"], case["depends_on"], job_id="17", user="dave", queue="long"
@@ -39,7 +43,27 @@ def test_every_recorded_text_has_its_kind(case):
 
 
 def test_nothing_recorded_is_left_to_its_own_words():
-    assert {case.values[0]["kind"] for case in RECORDED} <= KINDS.keys() - {"other"}
+    assert {case.values[0]["kind"] for case in CASES} <= KINDS.keys() - {"other"}
+    texts = {case.values[0]["comment"] for case in CASES} - {None}
+    assert {text for text in texts if row_of(text) is None} == set()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_the_sources_has_its_kind(form):
+    found = why(form["comment"], job_id="17", user="dave", queue="long")
+    assert found.kind == form["kind"] and found.raw == form["comment"]
+    assert row_of(form["comment"]) is not None
+    assert found.words.endswith(".") and len(found.words) <= 90
+
+
+def test_every_row_of_the_tables_has_a_text_and_the_document_has_every_row():
+    held = {id(row_of(form.values[0]["comment"])[0]) for form in FORMS}
+    rows = (*ROWS, *pbs.NEVER)
+    assert [row.pattern.pattern for row in rows if id(row) not in held] == []
+    assert all(row.source.split()[0] in ("openpbs", "torque", "slurm", "maui") for row in rows)
+    assert tables() in DOCUMENT.read_text(encoding="utf-8"), (
+        "python -m tests.webstat.reason_samples prints what it lacks"
+    )
 
 
 AMOUNTS = "Not Running: Insufficient amount of resource: "
@@ -107,6 +131,7 @@ AMOUNTS = "Not Running: Insufficient amount of resource: "
         ("requires completion of job '67')", None, "Waits until 67 ends."),
         ("Gone fishing", 4, "“Gone fishing”."),
         (None, 12, "The scheduler gives no reason. 12 jobs are ahead in long."),
+        (None, 0, "The scheduler gives no reason. It is next in long."),
     ],
 )  # fmt: skip
 def test_sentences(comment, ahead, words):
@@ -190,7 +215,7 @@ def test_hostile_texts_stay_short_and_printable(text):
     assert found.raw == text.strip()
 
 
-TEXTS = st.text(max_size=60) | st.sampled_from([case.values[0]["comment"] or "" for case in RECORDED])
+TEXTS = st.text(max_size=60) | st.sampled_from([case.values[0]["comment"] or "" for case in CASES])
 CUT = st.builds(lambda text, end: text[: len(text) - end], TEXTS, st.integers(0, 30))
 AFTER = st.text(alphabet="afterokn:,.?()@[]0123456789 +", max_size=40)
 

@@ -22,6 +22,7 @@ from webstat.api.asked import Asking
 from webstat.cache import Memory
 from webstat.data import frames
 from webstat.data.queries.report import load_report, load_report_counted
+from webstat.data.readings import readings
 from webstat.data.source import Past, Source
 from webstat.health import Cluster, health
 from webstat.past import how_exact, look
@@ -111,6 +112,7 @@ def _reports(there: Source, cluster: Cluster) -> list[tuple[str, Report]]:
     counted = listed if there.veil is None else there.ask(load_report_counted, cluster.id or 0)
     if listed is None or counted is None:
         return []
+    listed = twins.with_readings(listed, readings(there, cluster))
     return [(one, listed if one in twins.LISTS else counted) for one in twins.TABLES]
 
 

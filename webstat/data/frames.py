@@ -194,6 +194,12 @@ def queue_state(enabled: object, started: object) -> str:
     return "draining" if enabled is False or enabled == 0 else "open"
 
 
+def queue_states(queues: pd.DataFrame) -> dict[str, str]:
+    """Queue -> queue_state(), of load_queues()."""
+    told = zip(queues["name"], queues["enabled"], queues["started"], strict=True)
+    return {name: queue_state(enabled, started) for name, enabled, started in told}
+
+
 def room_frame(nodes: pd.DataFrame) -> pd.DataFrame:
     """Nodes that take work and have free cores, roomiest first.
 

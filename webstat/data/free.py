@@ -109,7 +109,7 @@ def free(
 ) -> Free:
     """The room from load_nodes(), load_queues() and load_job_totals(); `reserved` are the queues of reservations."""
     whole = room(nodes, totals)
-    members = _members(nodes)
+    members = members_of(nodes)
     # A queue that is not listed is named by jobs alone: no place, unless nothing is listed.
     listed = frames.queues_frame(queues, totals if queues.empty else _NO_TOTALS, _NO_WAITS)
     waiting = _waiting(totals)
@@ -182,8 +182,8 @@ def _waiting(totals: pd.DataFrame) -> dict[str, int]:
     return waiting
 
 
-def _members(nodes: pd.DataFrame) -> dict[str, list[int]]:
-    """Property -> places of the nodes that have it."""
+def members_of(nodes: pd.DataFrame) -> dict[str, list[int]]:
+    """Property -> places of the nodes that have it, in load_nodes()."""
     members: dict[str, list[int]] = {}
     for place, text in enumerate(nodes["properties"]):
         for name in dict.fromkeys(json.loads(text)) if isinstance(text, str) else ():

@@ -6,7 +6,7 @@ Rows come from queries/jobs.py; how clusters are put together is jobtable.py's, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,8 @@ from collector.schema import JOB_STATES
 from webstat.efficiency import findings
 from webstat.exits import exit_words
 from webstat.format import NBSP
-from webstat.reasons import KINDS, reason
+from webstat.native_reasons import Told
+from webstat.reasons import DERIVED, KINDS, Reason, reason
 
 Columns = dict[str, np.ndarray]
 """Column -> one value a job; names of users and the like as ids of words, states as places in STATES."""
@@ -64,6 +65,8 @@ class About:
     """Queue -> one of frames.queue_state()."""
     queued_since: Mapping[str, np.ndarray] | None = None
     """Queue -> since when its queued jobs wait, in order, where `rows` lack some of them; None where all are there."""
+    derived: Mapping[str, Told] = field(default_factory=dict)
+    """Job id -> what is read from the state where the scheduler says nothing."""
 
 
 def job_columns(rows: pd.DataFrame, about: About, words: np.ndarray) -> Columns:
@@ -197,7 +200,8 @@ def _reasons(
     """Sentences, tones, and places in REASONS. Each sentence is made once: most jobs wait for the reason of many."""
     foretold = columns["expects"][waits] == EXPECTS.index("starts")
     told = [columns[name][waits] for name in ("state", "comment", "hold", "depends_on", "user", "queue")]
-    codes = [pd.factorize(column)[0] for column in told]
+    derived = objects(about.derived.get(ident) for ident in columns["id"][waits])
+    codes = [pd.factorize(column)[0] for column in (*told, derived)]
     _, one_of, which = np.unique(_as_one([*codes, foretold, np.minimum(ahead, 2)]), True, True)
     made = []
     for row in one_of.tolist():
@@ -211,10 +215,11 @@ def _reasons(
             "queue_state": about.queue_states.get(words[queue], "unknown"),
             "ahead": None if ahead[row] < 0 else _MANY if ahead[row] > 1 else int(ahead[row]),
             "estimated_start_at": about.taken_at if foretold[row] else None,
+            "derived": derived[row],
         }
-        found = reason(**asked, queue=words[queue] or "")
+        found = _marked(reason(**asked, queue=words[queue] or ""))
         # The queue has a column of its own: where there is no room for it, it is left out.
-        shorter = found if len(found.words) <= LONGEST_WHY else reason(**asked)
+        shorter = found if len(found.words) <= LONGEST_WHY else _marked(reason(**asked))
         tone = TONES.index("warn" if found.kind in _ALARMING else "")
         kind = REASONS.index(KINDS[found.kind])
         made.append((found.words, shorter.words, _MANY_TEXT in found.words, tone, kind))
@@ -229,6 +234,10 @@ def _reasons(
         why.append(text if len(text) <= LONGEST_WHY else _cut(shorter))
     tones, kinds = (np.array([one[at] for one in made], dtype=np.int8)[which] for at in (3, 4))
     return objects(why), tones, kinds
+
+
+def _marked(found: Reason) -> Reason:
+    return replace(found, words=f"{DERIVED}{found.words}") if found.derived else found
 
 
 def _as_one(codes: Sequence[np.ndarray]) -> np.ndarray:

@@ -19,6 +19,7 @@ from webstat.data.jobcolumns import About, Columns, job_columns
 from webstat.data.jobtable import Table, Told, join, stack
 from webstat.data.queries import jobs as queries
 from webstat.data.queries.waiting import load_waiting_counted
+from webstat.data.readings import readings
 from webstat.data.source import Source
 from webstat.format import DAY, HOUR
 from webstat.health import Cluster
@@ -73,7 +74,11 @@ def _part(source: Source, cluster: Cluster, since: int) -> tuple[Columns, dict[s
     ended = list(_ended(source, cluster, since))
     words = _words(source)
     pieces = [_of_hour(source, cluster, key, rows, words) for key, rows in ended]
-    about = replace(_about(cluster, _queue_states(source, cluster)), queued_since=_queued_since(source, cluster))
+    about = replace(
+        _about(cluster, frames.queue_states(source.queues(cluster))),
+        queued_since=_queued_since(source, cluster),
+        derived=readings(source, cluster).told,
+    )
     pieces.append(job_columns(living, about, words))
     return stack(pieces), _told(source, cluster, pieces, since)
 
@@ -94,12 +99,6 @@ def _of_hour(source: Source, cluster: Cluster, hour: _Hour, rows: pd.DataFrame, 
 def _about(cluster: Cluster, queue_states: Mapping[str, str]) -> About:
     taken_at = int(cluster.taken_at or 0)
     return About(cluster.name, cluster.title, cluster.scheduler_kind or "", taken_at, queue_states)
-
-
-def _queue_states(source: Source, cluster: Cluster) -> dict[str, str]:
-    queues = source.queues(cluster)
-    told = zip(queues["name"], queues["enabled"], queues["started"], strict=True)
-    return {name: frames.queue_state(enabled, started) for name, enabled, started in told}
 
 
 def _queued_since(source: Source, cluster: Cluster) -> dict[str, np.ndarray] | None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from webstat.reasons import KINDS, reason
+from webstat.native_reasons import Told, row_of
+from webstat.privacy import HIDDEN
+from webstat.reasons import DERIVED, KINDS, NOT_KEPT, reason
 
 
 @dataclass(frozen=True)
@@ -26,38 +28,58 @@ class Longest:
     """The scheduler's own estimate."""
 
 
-def kinds_of(waiting: pd.DataFrame, queue_states: Mapping[str, str]) -> pd.Series:
-    """The kind of reason (a key of reasons.KINDS) of each job in load_waiting(), same index."""
-    told = ["state", "comment", "hold", "depends_on", "queue"]
-    known: dict[tuple[object, ...], str] = {}
-    kinds = []
-    for key in waiting[told].itertuples(index=False, name=None):
-        if key not in known:
+def kinds_of(
+    waiting: pd.DataFrame, queue_states: Mapping[str, str], derived: Mapping[str, Told] | None = None
+) -> pd.Series:
+    """The kind of reason (a key of reasons.KINDS) of each job in load_waiting(), same index.
+
+    `derived` is what is read from the state (readings.py), by job id.
+    """
+    found = _found(waiting, queue_states, derived)
+    return pd.Series([kind for kind, _ in found], index=waiting.index, dtype="str")
+
+
+def _found(
+    waiting: pd.DataFrame, queue_states: Mapping[str, str], derived: Mapping[str, Told] | None
+) -> list[tuple[str, bool]]:
+    """The kind of reason of each job, and whether it is derived."""
+    told = ["id", "state", "comment", "hold", "depends_on", "queue"]
+    known: dict[tuple[object, ...], tuple[str, bool]] = {}
+    found = []
+    for ident, *key in waiting[told].itertuples(index=False, name=None):
+        read = derived.get(ident) if derived else None
+        whole = (*key, read)
+        if whole not in known:
             state, comment, hold, depends_on, queue = key
-            found = reason(
+            why = reason(
                 state=state,
                 comment=comment,
                 hold=hold,
                 depends_on=depends_on,
                 queue_state=queue_states.get(queue, "unknown"),
+                derived=read,
             )
-            known[key] = found.kind
-        kinds.append(known[key])
-    return pd.Series(kinds, index=waiting.index, dtype="str")
+            known[whole] = (why.kind, why.derived)
+        found.append(known[whole])
+    return found
 
 
-def reasons_frame(waiting: pd.DataFrame, queue_states: Mapping[str, str]) -> pd.DataFrame:
-    """Waiting jobs by reason: kind str, title str, jobs int64, cores int64; most first.
+def reasons_frame(
+    waiting: pd.DataFrame, queue_states: Mapping[str, str], derived: Mapping[str, Told] | None = None
+) -> pd.DataFrame:
+    """Waiting jobs by reason: kind str, title str, jobs, cores int64, derived int64 (how many of the jobs); most first.
 
     What would help nobody to know stands last: those that are held, and those of which nothing is said.
     """
-    by_kind = waiting.assign(kind=kinds_of(waiting, queue_states)).groupby("kind")["cores"].agg(["size", "sum"])
+    found = pd.DataFrame(_found(waiting, queue_states, derived), columns=["kind", "derived"], index=waiting.index)
+    found = found.astype({"kind": "str", "derived": "int64"}).assign(cores=waiting["cores"])
+    grouped = found.groupby("kind")
+    by_kind = grouped[["cores", "derived"]].sum().assign(jobs=grouped.size())
     frame = pd.DataFrame(
         {
             "kind": pd.Series(by_kind.index, dtype="str"),
             "title": pd.Series([KINDS[kind] for kind in by_kind.index], dtype="str"),
-            "jobs": by_kind["size"].to_numpy(dtype="int64"),
-            "cores": by_kind["sum"].to_numpy(dtype="int64"),
+            **{name: by_kind[name].to_numpy(dtype="int64") for name in ("jobs", "cores", "derived")},
         }
     )
     order = {kind: place for place, kind in enumerate(KINDS)}
@@ -67,7 +89,9 @@ def reasons_frame(waiting: pd.DataFrame, queue_states: Mapping[str, str]) -> pd.
     return frame.drop(columns=["last", "place"])
 
 
-def longest(waiting: pd.DataFrame, queue_states: Mapping[str, str]) -> Longest | None:
+def longest(
+    waiting: pd.DataFrame, queue_states: Mapping[str, str], derived: Mapping[str, Told] | None = None
+) -> Longest | None:
     """The queued job that has been eligible longest, with why it waits; None where none is queued."""
     queued = waiting[waiting["state"] == "queued"]
     if queued.empty:
@@ -85,6 +109,7 @@ def longest(waiting: pd.DataFrame, queue_states: Mapping[str, str]) -> Longest |
         queue=row["queue"],
         queue_state=queue_states.get(row["queue"], "unknown"),
         estimated_start_at=expected,
+        derived=(derived or {}).get(row["id"]),
     )
     return Longest(
         id=row["id"],
@@ -93,6 +118,13 @@ def longest(waiting: pd.DataFrame, queue_states: Mapping[str, str]) -> Longest |
         cores=int(row["cores"]),
         nodes=int(row["nodes"]),
         since=float(since.min()),
-        words=why.words,
+        words=f"{DERIVED}{why.words}" if why.derived else why.words,
         estimated_start_at=expected,
     )
+
+
+def unknown_texts(waiting: pd.DataFrame) -> pd.Series:
+    """The texts that no table holds, each with how many waiting jobs have it: int64 by text, most first."""
+    said = waiting["comment"].dropna()
+    texts = said[said.str.strip().astype(bool) & ~said.isin((HIDDEN, NOT_KEPT))].value_counts()
+    return texts[[row_of(text) is None for text in texts.index]]

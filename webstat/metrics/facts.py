@@ -18,7 +18,9 @@ from prometheus_client.registry import Collector
 from webstat.cache import Newest
 from webstat.data import frames
 from webstat.data.queries import store
+from webstat.data.queries.waiting import load_waiting_counted
 from webstat.data.source import Source
+from webstat.data.waiting import unknown_texts
 from webstat.errors import WebError
 from webstat.format import HOUR
 from webstat.health import ORDER, Cluster, State, health
@@ -55,6 +57,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "webstat_cluster_gpus_installed": ("GPUs of all nodes", ("cluster",)),
     "webstat_cluster_gpus_free": ("GPUs that are free on nodes that take work", ("cluster",)),
     "webstat_cluster_nodes": ("Nodes by state", ("cluster", "state")),
+    "webstat_cluster_jobs_unknown_reason": ("Waiting jobs with a text that webstat does not know", ("cluster",)),
     "webstat_cluster_jobs": ("Jobs by queue and state", ("cluster", "queue", "state")),
 }  # fmt: skip
 """Name -> what it is, and its labels."""
@@ -128,6 +131,8 @@ class Facts(Collector):
         if health(cluster, now).stale:
             return numbers
         _capacity(numbers, cluster, self._source.capacity(cluster))
+        waits = self._source.read(load_waiting_counted, cluster.id, stamp=cluster.report)
+        numbers.add("webstat_cluster_jobs_unknown_reason", int(unknown_texts(waits).sum()), cluster.name)
         totals, queues = self._source.totals(cluster), self._source.queues(cluster)
         jobs: Counter[tuple[str, str]] = Counter(
             {(name, state): 0 for name in queues["name"] for state in ("running", "queued")}

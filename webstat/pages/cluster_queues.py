@@ -19,6 +19,7 @@ from webstat.data import frames, waiting
 from webstat.data.limits import JOBS, Limits, parse_limits
 from webstat.data.queries.changes import load_reservations
 from webstat.data.queries.waiting import load_waiting, load_waiting_counted
+from webstat.data.readings import readings
 from webstat.format import duration, number, plural, shorten, wait
 from webstat.health import Cluster
 from webstat.view import View
@@ -158,8 +159,9 @@ def waiting_card(cluster: Cluster, view: View) -> html.Section:
     jobs = view.source.read(load_waiting_counted, cluster.id or 0, stamp=cluster.report)
     rows = _rows(cluster, view)
     states = dict(zip(rows["name"], rows["state"], strict=True))
+    read = readings(view.source, cluster).told
     counted = view.source.share(
-        ("waiting by reason", cluster.id, cluster.report), lambda: waiting.reasons_frame(jobs, states)
+        ("waiting by reason", cluster.id, cluster.report), lambda: waiting.reasons_frame(jobs, states, read)
     )
     if counted.empty:
         nothing = empty("Nobody waits.", "What is submitted now may start at once, if it fits.")
@@ -170,11 +172,19 @@ def waiting_card(cluster: Cluster, view: View) -> html.Section:
     ]
     label = "Waiting jobs by reason"
     body: list[Part] = [html.Div(bars.bar_list([listed], len(jobs), label), className="ws-grey ws-sentences")]
+    if derived := int(counted["derived"].sum()):
+        body.append(html.Div(_of_state(derived, len(jobs)), className="ws-sub mt-2"))
     listed_jobs = view.source.read(load_waiting, cluster.id or 0, stamp=cluster.report)
-    first = waiting.longest(listed_jobs, states)
+    first = waiting.longest(listed_jobs, states, read)
     if first is not None:
         body.append(_longest(first, cluster, view))
     return card(title, f"{plural(len(jobs), 'job')}, first reason each; click to list them", body, "q-waiting", stale)
+
+
+def _of_state(derived: int, jobs: int) -> str:
+    """That some of the reasons are no scheduler's."""
+    which = f"{number(derived)} of these jobs" if derived < jobs else "this job" if jobs == 1 else "these jobs"
+    return f"Of {which} the scheduler says nothing; their reason is webstat’s own reading of the state."
 
 
 def _jobs_link(row: Any, cluster: Cluster) -> Part:

@@ -12,8 +12,9 @@ from webstat.components.outcomes import strip
 from webstat.components.states import pill, trouble
 from webstat.components.tables import cell, head, table
 from webstat.components.text import Part, age, clock, foreign, link, until
-from webstat.data import usage
+from webstat.data import usage, waiting
 from webstat.data.asking import CELL_SECONDS, Load, loads, outcomes
+from webstat.data.queries.waiting import load_waiting_counted
 from webstat.data.source import Poller
 from webstat.format import MINUTE, duration, number, percent, plural, shorten
 from webstat.health import Cluster
@@ -22,6 +23,7 @@ from webstat.view import View
 SHOWN_WARNINGS = 10
 SHOWN_COLLECTORS = 6
 SHOWN_PARTS = 6
+SHOWN_TEXTS = 5
 COMMANDS = "The seconds that qstat and pbsnodes took for the newest report: what asking costs the scheduler."
 
 
@@ -77,6 +79,7 @@ def _card(cluster: Cluster, load: Load | None, who: Sequence[Poller], view: View
         _cost(cluster, load, who),
         _last_error(cluster),
         _warnings(cluster),
+        _unknown_texts(cluster, view),
     ]
     stale = " ws-stale" if view.health(cluster).stale else ""
     return html.Section(
@@ -192,3 +195,25 @@ def _warnings(cluster: Cluster) -> html.Div | None:
             html.Ul(rows, className="ws-words list-unstyled mb-0"),
         ]
     )
+
+
+def _unknown_texts(cluster: Cluster, view: View) -> html.Div | None:
+    """Waiting jobs with a text that webstat does not know; the texts only for who sees everybody's names."""
+    if not cluster.report:
+        return None
+    texts = waiting.unknown_texts(view.source.read(load_waiting_counted, cluster.id, stamp=cluster.report))
+    if texts.empty:
+        return None
+    jobs = int(texts.sum())
+    title = f"{plural(jobs, 'waiting job')} with a text that webstat does not know"
+    body: Part = html.Div("The texts may name people, and are shown to those who see all names.", className="ws-sub")
+    if view.source.veil is None:
+        shown = texts.head(SHOWN_TEXTS)
+        rows = [
+            html.Li(["“", foreign(text, 80), "” ", html.Span(f"({plural(count, 'job')})", className="z")])
+            for text, count in shown.items()
+        ]
+        if len(texts) > len(shown):
+            rows.append(html.Li(f"and {number(len(texts) - len(shown))} more", className="z"))
+        body = html.Ul(rows, className="ws-words list-unstyled mb-0")
+    return html.Div([html.H3(title, className="ws-q mt-3"), body])

@@ -19,9 +19,10 @@ from webstat.components.text import Part, age, clock, foreign, icon, link, stron
 from webstat.data import frames
 from webstat.data.one import Known, job_stretches, ties
 from webstat.data.queries import one
+from webstat.data.readings import readings
 from webstat.format import duration, memory, number, plural, shorten
 from webstat.health import Cluster
-from webstat.reasons import reason
+from webstat.reasons import NO_HELP, READING, reason
 from webstat.view import View
 
 ALL_STATES = "running,queued,held,suspended,finished,failed,unknown"
@@ -217,6 +218,7 @@ def _why(view: View, known: Known, heading: type) -> list[Part]:
         queue_state=frames.queue_state(*told),
         ahead=view.source.read(one.load_ahead, cluster.id, known.job.row, stamp=cluster.report),
         estimated_start_at=foretold if foretold is not None and foretold > known.at else None,
+        derived=readings(view.source, cluster).told.get(record.id),
     )
     title = (
         "Why did it wait?"
@@ -229,10 +231,11 @@ def _why(view: View, known: Known, heading: type) -> list[Part]:
     if why.raw:
         said = ["In the scheduler’s words: “", foreign(why.raw, 600), "”"]
         body.append(html.Div(said, className="ws-sub ws-wrap"))
-    if why.helps:
-        helps = html.Div([icon("check-lg", "st-ok"), html.Bdi(why.helps)], className="d-flex gap-2 ws-wrap")
-        body += [heading("What would help?", className="ws-q mt-2 mb-1"), helps]
-    return body
+    elif why.derived:
+        body.append(html.Div(f"This is {READING}", className="ws-sub ws-wrap"))
+    mark = icon("check-lg", "st-ok") if why.helps else icon("dash-lg")
+    helps = html.Div([mark, html.Bdi(why.helps or NO_HELP)], className="d-flex gap-2 ws-wrap")
+    return [*body, heading("What would help?", className="ws-q mt-2 mb-1"), helps]
 
 
 # Where?

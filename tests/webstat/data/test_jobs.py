@@ -34,10 +34,12 @@ from webstat.data.jobcolumns import STATES, job_columns
 from webstat.data.jobtable import SHOWN, TASKS, TEXTS
 from webstat.data.queries import jobs as queries
 from webstat.data.queries.engine import open_store
+from webstat.data.readings import readings
 from webstat.data.source import Source
 from webstat.efficiency import findings
 from webstat.errors import StoreBroken, StoreEmpty
 from webstat.exits import exit_words
+from webstat.native_reasons import Told
 from webstat.reasons import reason
 
 pytestmark = pytest.mark.usefixtures("each_store")
@@ -214,12 +216,14 @@ def test_recorded_jobs_say_why_they_wait_how_they_run_and_how_they_ended(
     frame = jobs.current(recorded, recorded.clusters(), report.taken_at)
     said = frame[frame["cluster"] == name].set_index("id")["why"]
     assert said.map(len).max() <= 60
+    read = readings(recorded, next(one for one in recorded.clusters() if one.name == name)).told
+    assert set(read) <= set(said.index)
     for job in report.jobs:
         if job.id in said.index:
-            assert said[job.id] == why(job, report), job.id
+            assert said[job.id] == why(job, report, read.get(job.id)), job.id
 
 
-def why(job: Job, report: Report) -> str:
+def why(job: Job, report: Report, read: Told | None) -> str:
     """As jobs.py has it, for one job alone."""
     if job.state in (JobState.RUNNING, JobState.EXITING):
         used = {
@@ -237,7 +241,7 @@ def why(job: Job, report: Report) -> str:
         return ""
     queues = {queue.name: "open" if queue.started is not False else "stopped" for queue in report.queues}
     foretold = job.estimated_start_at if (job.estimated_start_at or 0) > report.taken_at else None
-    words = [
+    found_twice = [
         reason(
             state=job.state.value,
             comment=job.comment,
@@ -249,9 +253,11 @@ def why(job: Job, report: Report) -> str:
             queue_state=queues.get(job.queue, "unknown"),
             ahead=ahead(job, report) if job.state is JobState.QUEUED else None,
             estimated_start_at=foretold,
-        ).words
+            derived=read,
+        )
         for queue in (job.queue, "")
     ]
+    words = [f"Derived: {one.words}" if one.derived else one.words for one in found_twice]
     return words[0] if len(words[0]) <= 60 else cut(words[1])
 
 

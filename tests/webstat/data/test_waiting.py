@@ -8,6 +8,7 @@ from tests.webstat.recorded import Recorded
 from webstat.data import frames, jobs
 from webstat.data.jobsearch import Query, facets, search
 from webstat.data.queries.waiting import load_waiting
+from webstat.data.readings import readings
 from webstat.data.source import Source
 from webstat.data.waiting import kinds_of, longest, reasons_frame
 from webstat.reasons import KINDS
@@ -79,7 +80,7 @@ def test_the_jobs_table_finds_as_many_of_each_reason(recorded: Recorded) -> None
         queues = frames.queues_frame(source.queues(cluster), source.totals(cluster), source.waits(cluster))
         states = dict(zip(queues["name"], queues["state"], strict=True))
         waits = source.read(load_waiting, cluster.id, stamp=cluster.report)
-        counted = reasons_frame(waits, states)
+        counted = reasons_frame(waits, states, readings(source, cluster).told)
         query = Query(names={"cluster": (cluster.name,), "state": ("queued", "held")})
         assert dict(facets(table, query, search(table, query))["reason"]) == dict(
             zip(counted["title"], counted["jobs"], strict=True)

@@ -237,7 +237,7 @@ def _draw(
     """
     assert not connection.in_transaction, "a rollback would take the veil away"
     connection.execute("PRAGMA query_only=OFF")
-    for name in (*_places(under, "", ""), "word"):
+    for name in (*_places(under, "", ""), OWNERS, "word"):
         connection.execute(f"DROP VIEW IF EXISTS temp.{name}")
     if any(name == "words" for _, name, _ in connection.execute("PRAGMA database_list")):
         connection.execute("DETACH words")
@@ -315,6 +315,9 @@ _NOBODY = false()
 VIEWS = ("job", "job_live", "usage_hour", "usage_day", "poll", "node")
 """The tables that tell of people."""
 
+OWNERS = "job_owner"
+"""Where every job is counted, a view that tells users apart: job_id, owner_id. Only queries that are marked may ask it."""
+
 
 def statements(
     veil: Veil,
@@ -358,6 +361,8 @@ def statements(
     views = {name: told(name) for name in places} | {"job": jobs, "job_live": said, "poll": told("poll", error=nothing)}
     if "node" in places:
         views["node"] = told("node", comment=nothing, **({} if veil.lists else {"jobs": nothing}))
+    if counted:
+        views[OWNERS] = select(job.id.label("job_id"), job.user_id.label("owner_id"))
     return [f"CREATE TEMP VIEW {name} AS {_sql(view, dialect)}" for name, view in views.items()]
 
 
