@@ -5,12 +5,11 @@ How long jobs run of the walltime they ask for is runs.py's; what is free when f
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import pandas as pd
 
 from webstat.answers.runs import COLUMNS, Runs, Shares, class_of, runs_of
+from webstat.answers.track import LEVELS, Track, track
 from webstat.data.queries.places import load_held
 from webstat.data.source import Source
 from webstat.format import DAY, HOUR
@@ -18,9 +17,6 @@ from webstat.health import Cluster
 
 DAYS = 90
 """Of past jobs that what is expected rests on."""
-
-LEVELS: Final = (0.5, 0.9)
-"""Parts of the similar jobs within whose time a job is expected to end."""
 
 
 def releases(source: Source, cluster: Cluster) -> pd.DataFrame:
@@ -30,21 +26,29 @@ def releases(source: Source, cluster: Cluster) -> pd.DataFrame:
     cores int64, gpus int64 (of a job on several nodes shared out evenly, since schedulers do not tell; 0 where none are
     told), memory_bytes float64 (asked for, by cores; NaN where not told), started_at float64, ends_by float64 (start and
     walltime asked, and what it was suspended for; NaN without; it may have passed), ends_p50 and ends_p90 float64 (when
-    half and nine tenths of similar jobs had ended, never after ends_by unless that has passed; NaN without basis).
+    half and nine tenths of similar jobs had ended, never after ends_by unless that has passed; NaN without basis, or where
+    such times have not held: see track_of()).
     Jobs that are suspended hold no cores and are not among them. Raises StoreEmpty, StoreBroken.
     """
 
     def make() -> pd.DataFrame:
         held = source.ask(load_held, cluster.id or 0)
-        return by_node(expected(held, _shares(source, cluster), float(cluster.taken_at or 0)))
+        levels = track_of(source, cluster).levels
+        return by_node(expected(held, _shares(source, cluster), float(cluster.taken_at or 0), levels))
 
     return source.share(("releases", cluster.id, cluster.report), make)
+
+
+def track_of(source: Source, cluster: Cluster) -> Track:
+    """How well the expected ends of the cluster's jobs have held, as of the last midnight (UTC)."""
+    until = int(cluster.taken_at or 0) // DAY * DAY
+    return source.share(("track", cluster.id, until), lambda: track(past_runs(source, cluster, until), until))
 
 
 def _shares(source: Source, cluster: Cluster) -> Shares:
     """What the jobs tell that ended until the last full hour."""
     until = int(cluster.taken_at or 0) // HOUR * HOUR
-    return source.counted.get(("shares", cluster.id), until, lambda: Shares(past_runs(source, cluster, until)))
+    return source.counted.get(("shares", cluster.id), until, lambda: Shares.of(past_runs(source, cluster, until)))
 
 
 def past_runs(source: Source, cluster: Cluster, until: int) -> Runs:
@@ -63,8 +67,13 @@ def past_runs(source: Source, cluster: Cluster, until: int) -> Runs:
     )
 
 
-def expected(held: pd.DataFrame, shares: Shares, now: float) -> pd.DataFrame:
-    """load_held() with ends_by, ends_p50 and ends_p90 as of releases(), for jobs that run at `now`."""
+def expected(
+    held: pd.DataFrame, shares: Shares, now: float, levels: tuple[float, float] | None = LEVELS
+) -> pd.DataFrame:
+    """load_held() with ends_by, ends_p50 and ends_p90 as of releases(), for jobs that run at `now`.
+
+    `levels` are the parts of the similar jobs that are taken for these; None: nothing is expected.
+    """
     started, asked = held["started_at"].to_numpy(), held["walltime_seconds"].to_numpy()
     stood = held["suspended_seconds"].to_numpy()
     ends_by = started + asked + stood
@@ -73,9 +82,9 @@ def expected(held: pd.DataFrame, shares: Shares, now: float) -> pd.DataFrame:
     queue = held["queue_id"].to_numpy()[known]
     nothing = np.full(len(known), np.nan)
     runs = Runs(queue, class_of(asked[known]), nothing, started[known], nothing, ends_by[known])
-    shares_of = shares.quantiles(runs, ran / asked[known], LEVELS)
-    ends = np.full((len(LEVELS), len(held)), np.nan)
-    ends[:, known] = started[known] + shares_of * asked[known]
+    ends = np.full((2, len(held)), np.nan)
+    if levels is not None:
+        ends[:, known] = started[known] + shares.quantiles(runs, ran / asked[known], levels) * asked[known]
     # Some end a little after their walltime, when the scheduler gets to it: that is no reason to expect it later.
     ends = np.where(ends_by > now, np.minimum(ends, ends_by), ends)
     return held.assign(ends_by=ends_by, ends_p50=ends[0], ends_p90=ends[1])

@@ -6,7 +6,7 @@ Nothing in it names anybody.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ FEWEST = 20
 COLUMNS = ("ended", "ran", "walltime", "walltime_class", "queue", "outcome")
 """Of packed jobs, those that runs are made from; see collector.lives."""
 
+_NOBODY = (np.zeros(0), np.zeros(0))
 _ANY = -1
 """The queue that stands for all of a cluster."""
 
@@ -73,16 +74,30 @@ def class_of(walltime_seconds: Numbers) -> Numbers:
 class Shares:
     """Which share of their walltime the past jobs used, by queue and walltime class; where a queue has too few, by class."""
 
-    def __init__(self, runs: Runs) -> None:
-        """Of those of `runs` that have ended."""
+    def __init__(self, kinds: Mapping[tuple[int, int], tuple[Numbers, Numbers]]) -> None:
+        """(queue, walltime class) -> what jobs used, in order, and when they ended."""
+        self._kinds = kinds
+
+    @classmethod
+    def of(cls, runs: Runs) -> Shares:
+        """Of those that have ended."""
         some = runs.some(np.isfinite(runs.ended))
-        self._used: dict[tuple[int, int], Numbers] = {}
-        for queue in (some.queue, np.full(len(some), _ANY)):
+        kinds = {}
+        for queue in (some.queue, np.full(len(some), _ANY)) if len(some) else ():
             order = np.lexsort((some.used, some.walltime_class, queue))
-            kinds = np.column_stack([queue[order], some.walltime_class[order]])
-            starts = np.flatnonzero(np.r_[True, (kinds[1:] != kinds[:-1]).any(axis=1)]) if len(order) else []
-            for start, used in zip(starts, np.split(some.used[order], starts[1:]), strict=False):
-                self._used[int(kinds[start, 0]), int(kinds[start, 1])] = used
+            key = np.column_stack([queue[order], some.walltime_class[order]])
+            starts = np.flatnonzero(np.r_[True, (key[1:] != key[:-1]).any(axis=1)])
+            parts = (np.split(values[order], starts[1:]) for values in (some.used, some.ended))
+            kinds |= {tuple(key[start].tolist()): both for start, *both in zip(starts, *parts, strict=True)}
+        return cls(kinds)
+
+    def known_at(self, moment: float) -> Shares:
+        """What could be known at a moment: of the jobs that had ended by then."""
+        kinds = {}
+        for kind, (used, ended) in self._kinds.items():
+            known = ended <= moment
+            kinds[kind] = (used[known], ended[known])
+        return Shares(kinds)
 
     def quantiles(self, runs: Runs, used: Numbers, levels: Sequence[float]) -> Numbers:
         """Of their walltime, the share within which this part (`levels`) of the similar jobs had ended, of shape (levels, jobs).
@@ -114,9 +129,7 @@ class Shares:
             kinds = queue * (NO_WALLTIME + 1) + runs.walltime_class
             for kind in np.unique(kinds[lacking]):
                 jobs = np.flatnonzero(lacking & (kinds == kind))
-                ordered = self._used.get((int(queue[jobs[0]]), int(runs.walltime_class[jobs[0]])))
-                if ordered is None:
-                    continue
+                ordered, _ = self._kinds.get((int(queue[jobs[0]]), int(runs.walltime_class[jobs[0]])), _NOBODY)
                 first = np.searchsorted(ordered, used[jobs], side="right")
                 enough = len(ordered) - first >= FEWEST
                 jobs, first = jobs[enough], first[enough]

@@ -53,7 +53,7 @@ def held(**columns: object) -> pd.DataFrame:
 def past(*used: float, asked: float = 4 * HOUR) -> Shares:
     number = len(used)
     ended = np.full(number, NOW)
-    return Shares(
+    return Shares.of(
         Runs(np.full(number, 1), np.full(number, 1), np.array(used), ended - np.array(used) * asked, ended, ended)
     )
 

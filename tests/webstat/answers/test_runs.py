@@ -46,7 +46,7 @@ def test_quantiles_and_places_are_those_counted_by_hand(seed: int, number: int) 
     past, asked = make_runs(seed, number), make_runs(seed + 100, 60)
     used = asked.used * np.linspace(0, 1, len(asked))
     levels = (0.5, 0.9, 1.0)
-    shares = Shares(past)
+    shares = Shares.of(past)
     found, places = shares.quantiles(asked, used, levels), shares.places(asked, used)
     told = 0
     for job in range(len(asked)):
