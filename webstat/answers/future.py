@@ -14,7 +14,7 @@ import pandas as pd
 
 from agent.states import NodeState
 from collector.columns import Numbers
-from webstat.answers.releases import releases, track_of
+from webstat.answers.releases import STEP, STEPS, Holding, holding, track_of
 from webstat.answers.track import Track
 from webstat.data.frames import OUT, TAKES_WORK
 from webstat.data.queries.changes import load_reservations
@@ -23,12 +23,14 @@ from webstat.data.source import Source
 from webstat.format import DAY
 from webstat.health import Cluster
 
-STEP = 300
-STEPS = DAY // STEP + 1
-"""The last one begins where the 24 hours end."""
+COLUMNS = (
+    "cores_certain", "cores_likely", "cores_expected", "nodes_certain", "nodes_expected", "gpus_certain", "gpus_expected",
+)  # fmt: skip
+"""What is free (nodes: whole ones): for certain, by walltimes; in nine of ten cases; on the average."""
 
-LINES = {"certain": "ends_by", "likely": "ends_p90", "expected": "ends_p50"}
-"""Line -> the column of releases() by which cores become free in it; each is at least as high as the one before."""
+
+ANYWHERE, OUTSIDE = -1, -2
+"""In the place of a node: the scheduler does not tell it; it is not in service."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,7 @@ class Future:
     at: int
     """When that was taken, unix seconds."""
     steps: pd.DataFrame
-    """By the first second of each step: for each of LINES `cores_…`, `nodes_…` (whole ones) and `gpus_…`, int64: what is
-    free from then on, for as long as the step goes on."""
+    """By the first second of each step: COLUMNS, int64: what is free from then on, for as long as the step goes on."""
     usable: int
     """Cores of nodes in service."""
     gpus: int
@@ -69,38 +70,44 @@ def future(source: Source, cluster: Cluster) -> Future | None:
     def make() -> Future | None:
         told = source.read(load_reservations, cluster.id or 0, stamp=cluster.report)
         nodes, at = source.nodes(cluster), int(cluster.taken_at or 0)
-        return foresee(nodes, releases(source, cluster), kept(told, nodes, at), at, track_of(source, cluster))
+        return foresee(nodes, holding(source, cluster), kept(told, nodes, at), at, track_of(source, cluster))
 
     return source.share(("future", cluster.id, cluster.report), make)
 
 
 def foresee(
-    nodes: pd.DataFrame, held: pd.DataFrame, reservations: Sequence[Kept], at: int, track: Track
+    nodes: pd.DataFrame, holding: Holding, reservations: Sequence[Kept], at: int, track: Track
 ) -> Future | None:
-    """From load_nodes(), releases() and kept() at `at`."""
+    """From load_nodes(), holding() and kept() at `at`."""
     if not nodes["cores"].fillna(0).sum():
         return None
     nodes = nodes[~nodes["state"].isin(OUT)].reset_index(drop=True)
-    places = dict(zip(nodes["name"], range(len(nodes)), strict=True))
-    node = np.array([-1 if name else -2 for name in held["node"]], dtype=np.int64)
-    node = np.where(node == -1, [places.get(name, -1) for name in held["node"]], node)
+    places = dict(zip(nodes["name"], range(len(nodes)), strict=True)) | {"": ANYWHERE}
+    node = np.array([places.get(name, OUTSIDE) for name in holding.rows["node"]], dtype=np.int64)
     # What is held on nodes out of service, or on such that are not listed, frees nothing.
-    held, node = held[node != -1].reset_index(drop=True), node[node != -1]
+    there = node != OUTSIDE
+    held, ended = holding.rows[there], holding.ended[pd.factorize(holding.rows["job_id"])[0][there]]
     by, half = held["ends_by"], held["ends_p50"]
     coming = [one for one in reservations if not one.runs and one.starts_at is not None and one.starts_at < at + DAY]
     coming = [one for one in coming if places.keys() & set(one.nodes)]
-    room = _Room(nodes, held, node, _blocked(nodes, places, coming, reservations, at))
-    certain = by.where(by > at)
-    steps = {}
-    for line, column in LINES.items():
-        steps.update(room.line(line, _step(held[column].fillna(certain) if line != "certain" else certain, at)))
+    room = _Room(nodes, held, node[there], _blocked(nodes, places, coming, reservations, at))
+    due = by.to_numpy()[:, None]
+    certain = room.line(((due > at) & (due <= holding.moments)).astype(np.float32))
+    expected = room.line(ended)
+    fewer = np.zeros(STEPS) if track.below is None else track.below * room.deviation(held["job_id"], ended)
+    steps = {f"{kind}_certain": numbers for kind, numbers in certain.items()}
+    steps |= {f"{kind}_expected": numbers for kind, numbers in expected.items()}
+    steps["cores_likely"] = np.clip(expected["cores"] - fewer, certain["cores"], None)
 
     def cores(which: pd.Series) -> int:
         return int(held.loc[which, "cores"].sum())
 
     return Future(
         at=at,
-        steps=pd.DataFrame(steps, index=pd.Index(at + np.arange(STEPS) * STEP, dtype="int64")),
+        steps=pd.DataFrame(
+            {name: np.floor(steps[name] + 1e-3).astype(np.int64) for name in COLUMNS},
+            index=pd.Index(holding.moments, dtype="int64"),
+        ),
         usable=int(nodes["cores"].fillna(0).sum()),
         gpus=int(nodes["gpus"].fillna(0).sum()),
         held=int(held["cores"].sum()),
@@ -110,12 +117,6 @@ def foresee(
         reserved=tuple(coming),
         track=track,
     )
-
-
-def _step(ends: pd.Series, at: int) -> Numbers:
-    """The first step that begins when each has ended; STEPS where that is later, or not known."""
-    steps = np.ceil((ends.to_numpy() - at) / STEP)
-    return np.where(np.isnan(steps), STEPS, np.clip(steps, 0, STEPS)).astype(np.int64)
 
 
 def _blocked(
@@ -144,52 +145,71 @@ def _blocked(
 
 
 class _Room:
-    """What is free on nodes in service as jobs end on them; `node` is the place of each row of `held`, -2 where not told."""
+    """What is free on nodes in service as jobs end on them; `node` is the place of each row of `held`, or ANYWHERE."""
 
     def __init__(self, nodes: pd.DataFrame, held: pd.DataFrame, node: Numbers, blocked: Numbers) -> None:
         self._node, self._blocked = node, blocked
-        self._size, self._gpus = (nodes[name].fillna(0).to_numpy(dtype=np.int64) for name in ("cores", "gpus"))
-        self._held = {name: held[name].to_numpy() for name in ("cores", "gpus")}
-        on = {name: self._by_node(name, np.zeros(len(node), dtype=np.int64))[:, -1] for name in self._held}
-        used = np.minimum(nodes["cores_used"].fillna(0).to_numpy(dtype=np.int64), self._size)
-        gpus_used = nodes["gpus_used"].fillna(pd.Series(on["gpus"])).to_numpy(dtype=np.int64)
-        self._idle = {"cores": self._size - used, "gpus": np.maximum(self._gpus - gpus_used, 0)}
+        self._order = np.argsort(node, kind="stable")[int((node == ANYWHERE).sum()) :]  # ANYWHERE comes first
+        self._cores, self._gpus_held = (held[name].to_numpy(dtype=np.int64) for name in ("cores", "gpus"))
+        size, gpus = (nodes[name].fillna(0).to_numpy(dtype=np.int64) for name in ("cores", "gpus"))
+        all_ended = np.ones((len(node), 1), dtype=np.float32)
+        on, on_gpus = (self._added(held, all_ended)[:, 0] for held in (self._cores, self._gpus_held))
+        used = np.minimum(nodes["cores_used"].fillna(0).to_numpy(dtype=np.int64), size)
+        gpus_used = nodes["gpus_used"].fillna(pd.Series(on_gpus)).to_numpy(dtype=np.int64)
+        takes = nodes["state"].isin({*TAKES_WORK, NodeState.RESERVED.value}).to_numpy()
+        column = np.s_[:, None]
+        self._size, self._gpus = size[column], gpus[column]
+        self._idle = np.where(takes, size - used, 0)[column]
+        self._idle_gpus = np.maximum(gpus - gpus_used, 0)[column]
         # What jobs hold beyond what a node calls taken is not there to become free.
-        self._excess = {"cores": np.maximum(on["cores"] - used, 0), "gpus": np.maximum(on["gpus"] - gpus_used, 0)}
-        self._on = on["cores"]
-        reserved = (nodes["state"] == NodeState.RESERVED.value).to_numpy()
-        self._takes = nodes["state"].isin(TAKES_WORK).to_numpy() | reserved
+        self._excess, self._excess_gpus = np.maximum(on - used, 0)[column], np.maximum(on_gpus - gpus_used, 0)[column]
         # A node that takes no more work though it has idle cores is used by somebody alone.
-        self._alone = ~self._takes & (self._idle["cores"] > 0)
+        self._alone = (~takes & (size > used) & (on > 0))[column]
+        self._never = (~takes & (size > used) & (on == 0))[column]
+        self._emptied = ((size > 0) & (self._alone[:, 0] | (takes & (on >= used)) | (~takes & (on >= size))))[column]
 
-    def line(self, name: str, step: Numbers) -> dict[str, Numbers]:
-        """The three columns of Future.steps where what is held becomes free in these steps."""
-        released = self._by_node("cores", step)
-        idle = np.where(self._takes, self._idle["cores"], 0)[:, None]
-        cores = idle + np.maximum(released - self._excess["cores"][:, None], 0)
-        alone = self._alone[:, None]
-        gone = (released >= self._on[:, None]) & (self._on > 0)[:, None]
-        cores = np.where(alone, np.where(gone, self._size[:, None], 0), np.minimum(cores, self._size[:, None]))
-        whole = (cores == self._size[:, None]) & (self._blocked == 0) & (self._size > 0)[:, None]
+    def line(self, ended: Numbers) -> dict[str, Numbers]:
+        """Cores, whole nodes and GPUs free in each step, where a row of `held` has ended with these probabilities."""
+        all_gone, none_gone = self._multiplied(ended), self._multiplied(1 - ended)
+        cores = np.minimum(self._idle + np.maximum(self._added(self._cores, ended) - self._excess, 0), self._size)
+        cores = np.where(self._never, 0, np.where(self._alone, self._size * all_gone, cores))
+        whole = np.where(self._emptied & (self._blocked == 0), all_gone, 0)
         cores = np.maximum(cores - self._blocked, 0)
-        gpus = self._idle["gpus"][:, None] + np.maximum(self._by_node("gpus", step) - self._excess["gpus"][:, None], 0)
-        gpus = np.where(cores > 0, np.minimum(gpus, self._gpus[:, None]), 0)
-        most = (self._size[:, None] - self._blocked).sum(axis=0)
-        anywhere = {kind: self._anywhere(kind, step) for kind in self._held}
+        # Idle GPUs are of no use on a node whose cores are all taken.
+        usable = np.where(self._idle > 0, 1.0, np.where(self._alone, all_gone, 1 - none_gone))
+        gpus = np.minimum(
+            self._idle_gpus * usable + np.maximum(self._added(self._gpus_held, ended) - self._excess_gpus, 0),
+            self._gpus,
+        )
+        gpus = np.where(cores > 0, gpus, 0)
+        most = (self._size - self._blocked).sum(axis=0)
+        anywhere = ended[self._node == ANYWHERE]
+        somewhere = self._cores[self._node == ANYWHERE] @ anywhere
+        gpus_somewhere = self._gpus_held[self._node == ANYWHERE] @ anywhere
         return {
-            f"cores_{name}": np.minimum(cores.sum(axis=0) + anywhere["cores"], most).astype(np.int64),
-            f"nodes_{name}": whole.sum(axis=0).astype(np.int64),
-            f"gpus_{name}": np.minimum(gpus.sum(axis=0) + anywhere["gpus"], self._gpus.sum()).astype(np.int64),
+            "cores": np.minimum(cores.sum(axis=0) + somewhere, most),
+            "nodes": whole.sum(axis=0),
+            "gpus": np.minimum(gpus.sum(axis=0) + gpus_somewhere, self._gpus.sum()),
         }
 
-    def _by_node(self, kind: str, step: Numbers) -> Numbers:
-        """What has become free on each node until each step."""
-        released = np.zeros((len(self._size), STEPS), dtype=np.int32)
-        some = (self._node >= 0) & (step < STEPS)
-        np.add.at(released, (self._node[some], step[some]), self._held[kind][some])
-        return released.cumsum(axis=1, dtype=np.int32)
+    def deviation(self, jobs: pd.Series, ended: Numbers) -> Numbers:
+        """The standard deviation of how many cores have become free, as if no job knew of another."""
+        which, names = pd.factorize(jobs)
+        cores = np.bincount(which, weights=self._cores, minlength=len(names))
+        first = np.unique(which, return_index=True)[1]
+        return np.sqrt(cores**2 @ (ended[first] * (1 - ended[first])))
 
-    def _anywhere(self, kind: str, step: Numbers) -> Numbers:
-        """The same of jobs whose scheduler does not tell where they run."""
-        some = (self._node == -2) & (step < STEPS)
-        return np.bincount(step[some], weights=self._held[kind][some], minlength=STEPS).cumsum()
+    def _added(self, held: Numbers, ended: Numbers) -> Numbers:
+        """By node and step, of what `held` has, what has become free."""
+        return self._reduced(np.add, held[self._order, None] * ended[self._order], 0.0)
+
+    def _multiplied(self, ended: Numbers) -> Numbers:
+        """By node and step, how probable all of it is."""
+        return self._reduced(np.multiply, ended[self._order], 1.0)
+
+    def _reduced(self, how: np.ufunc, rows: Numbers, nothing: float) -> Numbers:
+        result = np.full((self._blocked.shape[0], rows.shape[1]), nothing)
+        nodes, starts = np.unique(self._node[self._order], return_index=True)
+        if len(nodes):
+            result[nodes] = how.reduceat(rows, starts, axis=0)
+        return result

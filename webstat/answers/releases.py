@@ -5,11 +5,14 @@ How long jobs run of the walltime they ask for is runs.py's; what is free when f
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
+from collector.columns import Numbers
 from webstat.answers.runs import COLUMNS, Runs, Shares, class_of, runs_of
-from webstat.answers.track import LEVELS, Track, track
+from webstat.answers.track import LEVELS, Track, recalibrated, track
 from webstat.data.queries.places import load_held
 from webstat.data.source import Source
 from webstat.format import DAY, HOUR
@@ -17,6 +20,20 @@ from webstat.health import Cluster
 
 DAYS = 90
 """Of past jobs that what is expected rests on."""
+
+STEP = 600
+STEPS = DAY // STEP + 1
+"""Steps of the next 24 hours; the last one begins where they end."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a cluster's running jobs hold: the frame of releases(), and which part of the jobs similar to each had ended
+    at each of `moments`, of shape (jobs, moments), jobs in the order of the frame. What has to end by then has."""
+
+    rows: pd.DataFrame
+    moments: Numbers
+    ended: Numbers
 
 
 def releases(source: Source, cluster: Cluster) -> pd.DataFrame:
@@ -30,13 +47,20 @@ def releases(source: Source, cluster: Cluster) -> pd.DataFrame:
     such times have not held: see track_of()).
     Jobs that are suspended hold no cores and are not among them. Raises StoreEmpty, StoreBroken.
     """
+    return holding(source, cluster).rows
 
-    def make() -> pd.DataFrame:
-        held = source.ask(load_held, cluster.id or 0)
-        levels = track_of(source, cluster).levels
-        return by_node(expected(held, _shares(source, cluster), float(cluster.taken_at or 0), levels))
 
-    return source.share(("releases", cluster.id, cluster.report), make)
+def holding(source: Source, cluster: Cluster) -> Holding:
+    """releases(), and what part of similar jobs had ended when, over the next 24 hours. Raises StoreEmpty, StoreBroken."""
+
+    def make() -> Holding:
+        held, now = source.ask(load_held, cluster.id or 0), int(cluster.taken_at or 0)
+        shares, levels = _shares(source, cluster), track_of(source, cluster).levels
+        moments = now + np.arange(STEPS) * STEP
+        rows = by_node(expected(held, shares, now, levels))
+        return Holding(rows, moments, ended_by(held, shares, now, moments, levels))
+
+    return source.counted.get(("holding", cluster.id), cluster.report, make)
 
 
 def track_of(source: Source, cluster: Cluster) -> Track:
@@ -58,6 +82,7 @@ def past_runs(source: Source, cluster: Cluster, until: int) -> Runs:
     # Columns may tell of what came after a past moment: what ended later still ran then.
     runs = runs.some(runs.started < until)
     return Runs(
+        runs.cores,
         runs.queue,
         runs.walltime_class,
         runs.used,
@@ -74,20 +99,45 @@ def expected(
 
     `levels` are the parts of the similar jobs that are taken for these; None: nothing is expected.
     """
-    started, asked = held["started_at"].to_numpy(), held["walltime_seconds"].to_numpy()
-    stood = held["suspended_seconds"].to_numpy()
-    ends_by = started + asked + stood
-    known = np.flatnonzero(~np.isnan(ends_by) & (asked > 0))
-    ran = np.maximum(now - started[known], 0.0)
-    queue = held["queue_id"].to_numpy()[known]
-    nothing = np.full(len(known), np.nan)
-    runs = Runs(queue, class_of(asked[known]), nothing, started[known], nothing, ends_by[known])
+    runs = _running(held)
     ends = np.full((2, len(held)), np.nan)
     if levels is not None:
-        ends[:, known] = started[known] + shares.quantiles(runs, ran / asked[known], levels) * asked[known]
+        asked = held["walltime_seconds"].to_numpy()
+        ends = runs.started + shares.quantiles(runs, _used(runs, held, now), levels) * asked
     # Some end a little after their walltime, when the scheduler gets to it: that is no reason to expect it later.
-    ends = np.where(ends_by > now, np.minimum(ends, ends_by), ends)
-    return held.assign(ends_by=ends_by, ends_p50=ends[0], ends_p90=ends[1])
+    ends = np.where(runs.due > now, np.minimum(ends, runs.due), ends)
+    return held.assign(ends_by=runs.due, ends_p50=ends[0], ends_p90=ends[1])
+
+
+def ended_by(
+    held: pd.DataFrame, shares: Shares, now: float, moments: Numbers, levels: tuple[float, float] | None = LEVELS
+) -> Numbers:
+    """Holding.ended of load_held() at these moments. Without a basis a job ends with its walltime, or never."""
+    runs = _running(held)
+    due = runs.due[:, None]
+    certain = ((due > now) & (due <= moments)).astype(np.float32)
+    if levels is None:
+        return certain
+    then = (moments - runs.started[:, None]) / held["walltime_seconds"].to_numpy()[:, None]
+    parts = recalibrated(shares.parts(runs, _used(runs, held, now), then), levels)
+    return np.fmax(certain, parts).astype(np.float32)
+
+
+def _running(held: pd.DataFrame) -> Runs:
+    """load_held() as runs, of which it is not known what they use in the end."""
+    started, asked = held["started_at"].to_numpy(), held["walltime_seconds"].to_numpy()
+    asked = np.where(asked > 0, asked, np.nan)
+    cores, queue = held["cores"].to_numpy(), held["queue_id"].to_numpy()
+    unknown = np.full(len(held), np.nan)
+    return Runs(
+        cores, queue, class_of(asked), unknown, started, unknown, started + asked + held["suspended_seconds"].to_numpy()
+    )
+
+
+def _used(runs: Runs, held: pd.DataFrame, now: float) -> Numbers:
+    """Which part of its walltime each has used; more than any where that is not known, so that nothing is similar."""
+    used = np.maximum(now - runs.started, 0) / held["walltime_seconds"].to_numpy()
+    return np.where(np.isnan(runs.due), np.inf, used)
 
 
 def by_node(held: pd.DataFrame) -> pd.DataFrame:

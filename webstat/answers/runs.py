@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from collector.lives import LIVES, NEVER_RAN, NO_WALLTIME, WALLTIMES, Columns
 FEWEST = 20
 """Similar jobs; of fewer nothing is expected."""
 
-COLUMNS = ("ended", "ran", "walltime", "walltime_class", "queue", "outcome")
+COLUMNS = ("ended", "ran", "cores", "walltime", "walltime_class", "queue", "outcome")
 """Of packed jobs, those that runs are made from; see collector.lives."""
 
 _NOBODY = (np.zeros(0), np.zeros(0))
@@ -34,6 +35,7 @@ class Runs:
     used by then.
     """
 
+    cores: Numbers
     queue: Numbers
     walltime_class: Numbers
     used: Numbers
@@ -56,6 +58,7 @@ def runs_of(jobs: Columns) -> Runs:
     ended, ran, asked = (some[name].astype(np.float64) for name in ("ended", "ran", "walltime"))
     started = ended - ran
     return Runs(
+        some["cores"].astype(np.int64),
         some["queue"].astype(np.int64),
         some["walltime_class"].astype(np.int64),
         ran / asked,
@@ -116,9 +119,17 @@ class Shares:
 
         A job is within the quantile of a level if its place is below that level.
         """
-        found = np.full(len(runs), np.nan)
+        return self._parts(runs, used, runs.used[:, None], "left")[:, 0]
+
+    def parts(self, runs: Runs, used: Numbers, then: Numbers) -> Numbers:
+        """Which part of the similar jobs used at most `then` of their walltime, of its shape (jobs, moments); NaN as in quantiles()."""
+        return self._parts(runs, used, then, "right")
+
+    def _parts(self, runs: Runs, used: Numbers, then: Numbers, side: Literal["left", "right"]) -> Numbers:
+        found = np.full(then.shape, np.nan)
         for jobs, ordered, first, left in self._similar(runs, used):
-            found[jobs] = np.maximum(np.searchsorted(ordered, runs.used[jobs], side="left") - first, 0) / left
+            less = np.searchsorted(ordered, then[jobs], side=side) - first[:, None]
+            found[jobs] = np.maximum(less, 0) / left[:, None]
         return found
 
     def _similar(self, runs: Runs, used: Numbers) -> list[tuple[Numbers, Numbers, Numbers, Numbers]]:

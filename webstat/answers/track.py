@@ -7,7 +7,8 @@ would have held; where those do not hold either, nothing is to be expected.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,10 @@ FEWEST = 100
 
 DAYS, EVERY_SECONDS = 28, 13 * 3600
 """Moments that are tried: at all hours of the day."""
+
+WITHIN = (3600, 2 * 3600, 4 * 3600, 8 * 3600, 12 * 3600, 24 * 3600)
+FEWEST_MOMENTS = 10
+"""After how long it is looked how many cores have become free; at fewer moments it is not known how well that holds."""
 
 LATE_SECONDS = 300
 """So long after its walltime a scheduler may take to end a job."""
@@ -44,6 +49,13 @@ class Track:
     levels: tuple[float, float] | None = LEVELS
     """Parts of the similar jobs by which half and nine tenths are foretold now; None where none held."""
 
+    moments: int = 0
+    """How many times it was looked how many cores had become free."""
+    least: float | None = None
+    """At which share of them these were at least as many as should be in nine tenths."""
+    below: float | None = None
+    """How many standard deviations below the expected number that is; None where no such number held."""
+
     @property
     def recalibrated(self) -> bool:
         """Whether other parts of the similar jobs are taken than at first."""
@@ -52,6 +64,18 @@ class Track:
 
 def track(runs: Runs, until: float) -> Track:
     """How well times have held that would have been told in DAYS before `until`, each from what was known then."""
+    found = _of_jobs(runs, until)
+    if found.levels is None or not found.tried:
+        return found
+    return replace(found, **_of_cores(runs, until, found.levels))
+
+
+def recalibrated(parts: Numbers, levels: tuple[float, float]) -> Numbers:
+    """Parts of similar jobs that had ended -> how probable it is for a job that nine tenths end by the second of `levels`."""
+    return np.interp(parts, [0.0, *levels, 1.0], [0.0, *LEVELS, 1.0]) if levels != LEVELS else parts
+
+
+def _of_jobs(runs: Runs, until: float) -> Track:
     tried = list(_tries(runs, until))
     places = np.concatenate([found for found, _ in tried]) if tried else np.zeros(0)
     if len(places) < FEWEST:
@@ -80,6 +104,36 @@ def _tries(runs: Runs, until: float) -> Iterator[tuple[Numbers, Numbers]]:
         places[np.isinf(there.ended) & ~np.isnan(places)] = 1.0
         known = ~np.isnan(places)
         yield places[known], (there.ended <= there.due + LATE_SECONDS)[known]
+
+
+def _of_cores(runs: Runs, until: float, levels: tuple[float, float]) -> dict[str, Any]:
+    """Whether as many cores as expected became free within some hours, and how many fewer in one of ten times."""
+    shares, moments = Shares.of(runs), []
+    some = runs.some(runs.ended > until - DAYS * 86400)
+    for moment in np.arange(until - DAYS * 86400, until - max(WITHIN), EVERY_SECONDS):
+        there = some.some((some.started <= moment) & (some.ended > moment))
+        asked, due = there.due - there.started, there.due[:, None]
+        then = moment + np.array(WITHIN)
+        known = shares.known_at(moment)
+        parts = known.parts(there, (moment - there.started) / asked, (then - there.started[:, None]) / asked[:, None])
+        if np.isnan(parts).all():
+            continue
+        ended = np.fmax((due > moment) & (due <= then), recalibrated(parts, levels))
+        came = there.cores @ (there.ended[:, None] <= then)
+        deviation = np.sqrt((there.cores.astype(np.float64) ** 2) @ (ended * (1 - ended)))
+        moments.append(np.divide(came - there.cores @ ended, deviation, out=np.zeros(len(then)), where=deviation > 0))
+    if len(moments) < FEWEST_MOMENTS:
+        return {"moments": len(moments)}
+    half = len(moments) // 2
+    first, second = np.concatenate(moments[:half]), np.concatenate(moments[half:])
+    held = float(np.mean(np.r_[first >= _lowest(second), second >= _lowest(first)]))
+    below = -_lowest(np.concatenate(moments)) if GOOD[0] <= held <= GOOD[1] else None
+    return {"moments": len(moments), "least": held, "below": below}
+
+
+def _lowest(deviations: Numbers) -> float:
+    """What nine tenths are above."""
+    return float(np.quantile(deviations, 1 - LEVELS[1], method="lower"))
 
 
 def _halves(

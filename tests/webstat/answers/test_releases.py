@@ -54,7 +54,15 @@ def past(*used: float, asked: float = 4 * HOUR) -> Shares:
     number = len(used)
     ended = np.full(number, NOW)
     return Shares.of(
-        Runs(np.full(number, 1), np.full(number, 1), np.array(used), ended - np.array(used) * asked, ended, ended)
+        Runs(
+            np.full(number, 6),
+            np.full(number, 1),
+            np.full(number, 1),
+            np.array(used),
+            ended - np.array(used) * asked,
+            ended,
+            ended,
+        )
     )
 
 

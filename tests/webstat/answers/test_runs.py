@@ -22,7 +22,8 @@ def make_runs(seed: int, number: int, queues: int = 3) -> Runs:
     started = np.array([float(rng.randrange(100 * HOUR)) for _ in range(number)])
     ended = np.where([rng.random() < 0.1 for _ in range(number)], np.inf, started + used * asked)
     queue = np.array([rng.randrange(queues) ** 2 for _ in range(number)])
-    return Runs(queue, class_of(asked), used, started, ended, started + asked)
+    cores = np.array([rng.choice((1, 8, 24)) for _ in range(number)])
+    return Runs(cores, queue, class_of(asked), used, started, ended, started + asked)
 
 
 def similar_by_hand(past: Runs, queue: int, kind: int, used: float) -> list[float]:
@@ -48,14 +49,17 @@ def test_quantiles_and_places_are_those_counted_by_hand(seed: int, number: int) 
     levels = (0.5, 0.9, 1.0)
     shares = Shares.of(past)
     found, places = shares.quantiles(asked, used, levels), shares.places(asked, used)
+    then = np.array([[0.2, 0.5, 2.0]] * len(asked))
+    parts = shares.parts(asked, used, then)
     told = 0
     for job in range(len(asked)):
         similar = similar_by_hand(past, int(asked.queue[job]), int(asked.walltime_class[job]), float(used[job]))
         if not similar:
-            assert np.isnan(found[:, job]).all() and math.isnan(places[job])
+            assert np.isnan(found[:, job]).all() and math.isnan(places[job]) and np.isnan(parts[job]).all()
             continue
         told += 1
         assert places[job] == sum(one < asked.used[job] for one in similar) / len(similar)
+        assert parts[job].tolist() == [sum(one <= at for one in similar) / len(similar) for at in then[job]]
         for level, value in zip(levels, found[:, job], strict=True):
             assert value == min(
                 one for one in similar if sum(other <= one for other in similar) >= level * len(similar)

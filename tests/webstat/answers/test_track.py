@@ -24,7 +24,15 @@ def history(seed: int, number: int, used: object = None, queues: int = 2) -> Run
     ended = started + share * asked
     ended = np.where(ended < UNTIL, ended, np.inf)
     share = np.minimum(share, (UNTIL - started) / asked)
-    return Runs(rng.integers(0, queues, number), class_of(asked), share, started, ended, started + asked)
+    return Runs(
+        rng.choice([1, 8], number),
+        rng.integers(0, queues, number),
+        class_of(asked),
+        share,
+        started,
+        ended,
+        started + asked,
+    )
 
 
 def tried_by_hand(runs: Runs) -> list[float]:
