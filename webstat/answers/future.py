@@ -85,12 +85,13 @@ def foresee(
     places = dict(zip(nodes["name"], range(len(nodes)), strict=True)) | {"": ANYWHERE}
     node = np.array([places.get(name, OUTSIDE) for name in holding.rows["node"]], dtype=np.int64)
     # What is held on nodes out of service, or on such that are not listed, frees nothing.
-    there = node != OUTSIDE
-    held, ended = holding.rows[there], holding.ended[pd.factorize(holding.rows["job_id"])[0][there]]
+    order = np.argsort(node, kind="stable")
+    order = order[node[order] != OUTSIDE]
+    held, ended = holding.rows.iloc[order], holding.ended[pd.factorize(holding.rows["job_id"])[0][order]]
     by, half = held["ends_by"], held["ends_p50"]
     coming = [one for one in reservations if not one.runs and one.starts_at is not None and one.starts_at < at + DAY]
     coming = [one for one in coming if places.keys() & set(one.nodes)]
-    room = _Room(nodes, held, node[there], _blocked(nodes, places, coming, reservations, at))
+    room = _Room(nodes, held, node[order], _blocked(nodes, places, coming, reservations, at))
     due = by.to_numpy()[:, None]
     certain = room.line(((due > at) & (due <= holding.moments)).astype(np.float32))
     expected = room.line(ended)
@@ -139,18 +140,23 @@ def _blocked(
         begins = max(int(((one.starts_at or 0) - at) // STEP), 0)
         ends = STEPS if one.ends_at is None else int(np.ceil((one.ends_at - at) / STEP))
         mine = [places[name] for name in one.nodes if name in places]
-        share = size[mine] if one.cores is None else np.minimum(size[mine], -(-one.cores // len(one.nodes)))
+        share = (
+            size[mine]
+            if one.cores is None or one.everything
+            else np.minimum(size[mine], -(-one.cores // len(one.nodes)))
+        )
         blocked[mine, begins:ends] += share[:, None].astype(np.int32)
     return np.minimum(blocked, size[:, None].astype(np.int32))
 
 
 class _Room:
-    """What is free on nodes in service as jobs end on them; `node` is the place of each row of `held`, or ANYWHERE."""
+    """What is free on nodes in service as jobs end on them; `node` is the place of each row of `held`, or ANYWHERE, in order."""
 
     def __init__(self, nodes: pd.DataFrame, held: pd.DataFrame, node: Numbers, blocked: Numbers) -> None:
-        self._node, self._blocked = node, blocked
-        self._order = np.argsort(node, kind="stable")[int((node == ANYWHERE).sum()) :]  # ANYWHERE comes first
-        self._cores, self._gpus_held = (held[name].to_numpy(dtype=np.int64) for name in ("cores", "gpus"))
+        self._blocked = blocked
+        self._placed = int((node == ANYWHERE).sum())
+        self._nodes, self._starts = np.unique(node[self._placed :], return_index=True)
+        self._cores, self._gpus_held = (held[name].to_numpy(dtype=np.float32) for name in ("cores", "gpus"))
         size, gpus = (nodes[name].fillna(0).to_numpy(dtype=np.int64) for name in ("cores", "gpus"))
         all_ended = np.ones((len(node), 1), dtype=np.float32)
         on, on_gpus = (self._added(held, all_ended)[:, 0] for held in (self._cores, self._gpus_held))
@@ -183,9 +189,9 @@ class _Room:
         )
         gpus = np.where(cores > 0, gpus, 0)
         most = (self._size - self._blocked).sum(axis=0)
-        anywhere = ended[self._node == ANYWHERE]
-        somewhere = self._cores[self._node == ANYWHERE] @ anywhere
-        gpus_somewhere = self._gpus_held[self._node == ANYWHERE] @ anywhere
+        somewhere, gpus_somewhere = (
+            held[: self._placed] @ ended[: self._placed] for held in (self._cores, self._gpus_held)
+        )
         return {
             "cores": np.minimum(cores.sum(axis=0) + somewhere, most),
             "nodes": whole.sum(axis=0),
@@ -201,15 +207,14 @@ class _Room:
 
     def _added(self, held: Numbers, ended: Numbers) -> Numbers:
         """By node and step, of what `held` has, what has become free."""
-        return self._reduced(np.add, held[self._order, None] * ended[self._order], 0.0)
+        return self._reduced(np.add, held[:, None] * ended, 0.0)
 
     def _multiplied(self, ended: Numbers) -> Numbers:
         """By node and step, how probable all of it is."""
-        return self._reduced(np.multiply, ended[self._order], 1.0)
+        return self._reduced(np.multiply, ended, 1.0)
 
     def _reduced(self, how: np.ufunc, rows: Numbers, nothing: float) -> Numbers:
-        result = np.full((self._blocked.shape[0], rows.shape[1]), nothing)
-        nodes, starts = np.unique(self._node[self._order], return_index=True)
-        if len(nodes):
-            result[nodes] = how.reduceat(rows, starts, axis=0)
+        result = np.full((self._blocked.shape[0], rows.shape[1]), nothing, dtype=np.float32)
+        if len(self._nodes):
+            result[self._nodes] = how.reduceat(rows[self._placed :], self._starts, axis=0)
         return result
