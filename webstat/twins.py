@@ -12,6 +12,8 @@ from typing import Any
 
 from agent.report import Job, Report
 from agent.tables import Column, Table, make_table, safe_text
+from webstat.answers import outlook
+from webstat.answers.future import Future
 from webstat.data.frames import Capacity, Jobs
 from webstat.data.readings import Readings
 from webstat.format import NBSP, duration, number, plural, shorten, utc, zone_words
@@ -104,6 +106,13 @@ def totals(capacity: Capacity, jobs: Jobs, stale: bool) -> str:
     suspended = f", {number(jobs.suspended)} suspended" if jobs.suspended else ""
     counts = f"{plural(jobs.running, 'job')} running, {number(jobs.queued)} queued, {number(jobs.held)} held{suspended}"
     return _plain(f"{cores}{gpus}; {counts}.")
+
+
+def later(found: Future, past: bool) -> str:
+    """What would be free later, or was to be at a past moment; moments in UTC."""
+    matter, rest = outlook.headline(found, "then" if past else "now", were=past)
+    parts = [part if isinstance(part, str) else utc(part.at) for part in rest]
+    return _plain("".join([matter, *parts])[:-1] + ", before anything that waits starts.")
 
 
 def zone_line(zone: tzinfo, name: str | None, now: float) -> str:

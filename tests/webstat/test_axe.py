@@ -228,7 +228,11 @@ OPENED = [
     ("/cluster/mixed", press("/ a l i"), "#find-list [role=option]"),
     ("/cluster/mixed", unfold("#clusters-menu summary"), "#clusters-menu[open]"),
     ("/cluster/mixed", unfold("#me-menu summary"), "#me-menu[open]"),
-    ("/cluster/mixed", unfold("#usage-details summary", "#nodemap-details summary"), "#nodemap-details table"),
+    (
+        "/cluster/mixed",
+        unfold("#usage-details summary", "#future-details summary", "#nodemap-details summary"),
+        "#nodemap-details table",
+    ),
     ("/cluster/mixed", unfold("#nodemap .nd"), "#nodemap .nd:focus"),
     ("/jobs", press("c"), ".ws-columns[open]"),
     ("/jobs", unfold(".ws-facet summary"), ".ws-facet[open]"),

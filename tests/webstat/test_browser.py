@@ -234,7 +234,7 @@ def test_a_new_report_appears_without_reloading(browser: Browser, living: Living
     assert page.evaluate("document.activeElement.classList.contains('ws-room')"), "the focus was lost"
     expect(page.locator("main details.ws-menu").first).to_have_attribute("open", "")
     assert page.evaluate("scrollY") == scrolled
-    assert graph.count() == 1
+    assert graph.count() == 2, "past and future"
     watched.check()
     context.close()
 

@@ -324,11 +324,22 @@ def test_both_charts_show_groups_or_queues(opened: Opened) -> None:
     by = page.get_by_role("group", name="Cores by").first
     by.get_by_text("Queue").click()
     expect(page.locator(".ws-bars a", has_text="batch").first).to_be_visible()
-    expect(page.locator(".ws-dir")).to_contain_text("batch")
+    expect(page.locator(".ws-dir").first).to_contain_text("batch")
     assert query(page) == {"by": "queue"}
     page.locator("#usage-details summary").click()
     expect(page.locator("#usage-table thead")).to_contain_text("batch")
     assert page.locator("#usage-table tbody tr").count() >= 24
+
+
+def test_what_would_be_free_is_drawn_beside_the_past(opened: Opened) -> None:
+    page = opened.page
+    page.locator("[aria-labelledby=q-next] .main-svg").first.wait_for()
+    before, after = (page.locator(f"[aria-labelledby={ident}]").bounding_box() for ident in ("q-day", "q-next"))
+    assert before is not None and after is not None
+    assert after["x"] >= before["x"] + before["width"] and after["y"] == before["y"]
+    page.locator("#future-details summary").click()
+    expect(page.locator("#future-table thead")).to_contain_text("Whole nodes")
+    assert page.locator("#future-table tbody tr").count() == 25
 
 
 COLUMNS = """() => [...document.querySelectorAll("[aria-labelledby=q-queues] th[scope^=col]")]

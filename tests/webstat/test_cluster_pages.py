@@ -209,3 +209,57 @@ def test_times_stand_in_their_order_on_the_axis_of_waits() -> None:
     assert places == sorted(places)
     assert (places[0], places[-2], places[-1]) == (0, 1, 1)
     assert place(15 * MINUTE) == pytest.approx(0.33, abs=0.01)
+
+
+def test_what_would_be_free_is_said_drawn_and_listed(real: Site) -> None:
+    for name in ("mixed", "torque", "slurm", "large"):
+        page = real.page(f"/cluster/{name}")
+        found = card(page, "q-next")
+        cluster = next(one for one in real.source.clusters() if one.name == name)
+        free = real.source.capacity(cluster).free
+        assert re.search(rf"\b{free:,} cores? (is|are) free now; by .* at least [\d,]+", said(found))
+        figure = next(c for c in walk(found) if c["type"] == "Graph")["props"]["figure"]
+        assert [trace["name"] for trace in figure["data"]] == ["at least, by walltimes", "usable"]
+        assert figure["data"][0]["y"][0] == free
+        rows = [c for c in walk(found) if c["type"] == "Tr"]
+        assert len(rows) == 27 and said(rows[2]).endswith("–")  # nothing is expected of so few jobs
+        assert "cluster=" + name in " ".join(hrefs(found)) and "/api/v1/future" in " ".join(hrefs(found))
+
+
+def test_what_would_be_free_is_dated_once_a_cluster_is_silent(builder: Builder) -> None:
+    builder.add(
+        Shape("quiet", "quiet", nodes=4, days=2, age=2 * HOUR, failures=6, error_code="silent", error="no answer")
+    )
+    builder.add(
+        Shape("gone", "gone", nodes=4, days=2, age=30 * HOUR, failures=9, error_code="silent", error="no answer")
+    )
+    builder.add(Shape("idle", "idle", users=(), queued=0, nodes=3, out=0))
+    source = Source(settings_for(builder.url, "quiet", "gone", "idle"))
+    site = Site(source)
+    try:
+        quiet = said(card(site.page("/cluster/quiet"), "q-next"))
+        assert quiet.startswith("What would have been free when?") and "as of " in quiet
+        assert re.search("cores? (was|were) free then", quiet)
+        gone = said(card(site.page("/cluster/gone"), "q-next"))
+        assert "older than a day" in gone and "at least" not in gone
+        assert "No job runs: 72 of 72 cores in service." in said(card(site.page("/cluster/idle"), "q-next"))
+    finally:
+        source.close()
+
+
+def test_a_reservation_takes_its_nodes_from_what_would_be_free(builder: Builder, made: Site) -> None:
+    reserve(builder, {"starts_at": time.time() + 5 * HOUR, "ends_at": time.time() + 6 * HOUR})
+    found = card(made.page("/cluster/one"), "q-next")
+    assert re.search("A maintenance takes (all|6) nodes? from", said(found))
+    figure = next(c for c in walk(found) if c["type"] == "Graph")["props"]["figure"]
+    certain = next(trace["y"] for trace in figure["data"] if trace["name"] == "at least, by walltimes")
+    assert certain[31] == 0 < certain[-1] and certain[29] > 0
+    assert len(figure["layout"]["annotations"]) == 1
+
+
+def test_at_a_past_moment_it_is_what_was_to_be_free_then(real: Site, made: Site) -> None:
+    at = int(time.time()) - 1
+    found = said(card(real.page(f"/cluster/series?at={at}"), "q-next"))
+    assert "free at that moment; by" in found and "Reservations of then are not kept" in found
+    unknown = said(card(made.page(f"/cluster/one?at={at - 8 * HOUR}"), "q-next"))
+    assert "The nodes of then are not known." in unknown

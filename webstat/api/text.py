@@ -17,6 +17,7 @@ from fastapi.responses import Response
 from agent.report import Report
 from agent.tables import make_table, render_table, table_to_json
 from webstat import twins
+from webstat.answers.future import future
 from webstat.api.answers import answer_once
 from webstat.api.asked import Asking
 from webstat.cache import Memory
@@ -195,6 +196,8 @@ def _head(source: Source, cluster: Cluster, whole: bool, zone: ZoneInfo, now: fl
         lines.append(twins.says(known, now))
     if whole and cluster.report:
         lines.append(twins.totals(source.capacity(cluster), frames.jobs(source.totals(cluster)), known.stale))
+    if whole and cluster.report and not known.stale and (found := future(source, cluster)) is not None:
+        lines.append(twins.later(found, isinstance(source, Past)))
     if cluster.report:
         lines.append(twins.zone_line(zone, source.settings.web.timezone, now))
     return lines + (twins.warnings(cluster) if whole else [])

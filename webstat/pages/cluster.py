@@ -15,7 +15,7 @@ from webstat.data import frames
 from webstat.data.frames import Capacity, Jobs
 from webstat.format import hours, number, percent, plural, shorten
 from webstat.health import Cluster
-from webstat.pages import cluster_cores, cluster_nodes, cluster_queues
+from webstat.pages import cluster_cores, cluster_future, cluster_nodes, cluster_queues
 from webstat.pages.overview import BACKLOG
 from webstat.parts import as_one
 from webstat.view import View
@@ -45,7 +45,11 @@ def _body(cluster: Cluster, view: View) -> list[Part]:
         trouble(cluster, view, extra="mb-3"),
         html.Div(cluster_nodes.maintenance_note(kept, view)),
         _kpis(machine, jobs, view.health(cluster).stale),
-        _row(narrow=[cluster_cores.holders_card(cores, view)], wide=[cluster_cores.usage_card(cores, view)], swap=True),
+        _times(
+            cluster_cores.holders_card(cores, view),
+            cluster_cores.usage_card(cores, view),
+            cluster_future.future_card(cluster, machine, jobs, view),
+        ),
         _row(
             wide=[cluster_queues.queues_card(cluster, view)],
             narrow=[cluster_queues.waiting_card(cluster, view)],
@@ -63,13 +67,22 @@ def _body(cluster: Cluster, view: View) -> list[Part]:
     ]
 
 
-def _row(wide: Sequence[Part], narrow: Sequence[Part], swap: bool = False) -> html.Div:
-    """Cards side by side, two thirds and one third; with `swap` the narrow ones come first."""
+def _times(now: Part, before: Part, after: Part) -> html.Div:
+    """Present, past and future side by side; on smaller screens the future below."""
+    widths = ("col-lg-4 col-xl-3", "col-lg-8 col-xl-5", "col-xl-4")
+    cards = zip((now, before, after), widths, strict=True)
+    return html.Div(
+        [html.Div(card, className=f"col-12 {width} ws-col") for card, width in cards], className="row g-3 mb-3"
+    )
+
+
+def _row(wide: Sequence[Part], narrow: Sequence[Part]) -> html.Div:
+    """Cards side by side, two thirds and one third."""
     sides = [
         html.Div(list(cards), className=f"col-12 {width} ws-col")
         for cards, width in ((wide, "col-lg-8"), (narrow, "col-lg-4"))
     ]
-    return html.Div(sides[::-1] if swap else sides, className="row g-3 mb-3")
+    return html.Div(sides, className="row g-3 mb-3")
 
 
 def _maybe(section: html.Section | None, name: str) -> Part:

@@ -30,6 +30,7 @@ from collector.store import PollTimes, Store
 from tests.agent.samples import SAMPLES
 from tests.collector.reports import T0, a_job, a_report
 from tests.collector.reports import settings_for as collected
+from tests.webstat.recorded import Recorded
 from tests.webstat.served import Server, served, settings_for
 from tests.webstat.stores import WORLD, Builder
 from webstat import twins
@@ -353,3 +354,12 @@ def test_a_store_that_cannot_be_read_is_said(tmp_path: Path) -> None:
         for address in ("/clusters.json", "/cluster/c.json", "/data/find?q=a"):
             status, _, said = get(server, address)
             assert (status, json.loads(said)["error"]) == (503, "The store could not be read: file is not a database.")
+
+
+def test_what_would_be_free_later_is_said_above_the_tables(recorded: Recorded) -> None:
+    with served(recorded.settings()) as server:
+        for at, words in (("", "free now"), (f"?at={int(recorded.now) - 3}", "free then")):
+            with urllib.request.urlopen(f"{server.url}/cluster/mixed.txt{at}", timeout=20) as found:
+                text = found.read().decode()
+            assert re.search(rf"cores (are|were) {words}; by .* UTC at least [\d,]+", text)
+            assert "before anything that waits starts." in text

@@ -120,7 +120,7 @@ def test_every_form_has_the_same_values(route: Route, where: str, request: pytes
     told = site.json(route.path, **words, limit="400")
     rows, columns = told["rows"], list(told["meta"]["columns"])
     assert all(list(row) == columns for row in rows)
-    assert rows or "nodes" in route.path
+    assert rows or "nodes" in route.path or route.path == "/future"  # of then no nodes are known
     assert told["meta"]["rows"] == len(rows) and told["meta"]["clusters"]
     for form in ("csv", "parquet", "xlsx"):
         status, headers, body = site.get(PREFIX + route.path, **words, limit="400", format=form)

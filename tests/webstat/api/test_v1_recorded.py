@@ -83,6 +83,9 @@ def test_jobs_cores_and_nodes_are_those_that_there_were(site: Server, cluster: s
     assert len(rows(site, "/nodes", cluster=cluster)) == facts["nodes"]
     (room,) = rows(site, "/free", cluster=cluster, place="cluster")
     assert room["cores_free"] == about["cores_free"] and room["waiting"] == facts["jobs_queued"]
+    steps = rows(site, "/future", cluster=cluster)
+    assert steps[0]["cores_certain"] == steps[0]["cores_expected"] == about["cores_free"] and len(steps) == 145
+    assert steps[-1]["cores_certain"] > about["cores_free"] and steps[0]["nodes_certain"] == about["nodes_whole"]
 
 
 def test_filters_keep_what_they_name(site: Server) -> None:

@@ -90,6 +90,9 @@ COLUMNS: Mapping[str, Column] = {
         cores_reserved="idle cores of reserved nodes",
         cores_running="cores of the queue's jobs that run",
         cores_queued="cores of the jobs that wait",
+        cores_certain="cores free from then on at least, if jobs end by their walltimes and none starts",
+        cores_likely="the same in nine of ten cases, as similar jobs ended",
+        cores_expected="the same on the average",
         block_cores="most free cores on one node",
         gpu_block_cores="free cores beside gpu_block_gpus",
     ),
@@ -100,6 +103,8 @@ COLUMNS: Mapping[str, Column] = {
         gpus_used="GPUs that are taken",
         gpus_free="GPUs that are free",
         gpus_installed="GPUs of all nodes",
+        gpus_certain="GPUs free from then on at least, if jobs end by their walltimes and none starts",
+        gpus_expected="the same on the average, as similar jobs ended",
         gpu_block_gpus="most free GPUs on one node",
     ),
     **_columns(
@@ -108,6 +113,8 @@ COLUMNS: Mapping[str, Column] = {
         nodes="nodes; of a job those asked for or held",
         nodes_out="nodes that are offline, down or unknown",
         nodes_whole="nodes that take work and have no core taken",
+        nodes_certain="whole nodes free from then on at least, if jobs end by their walltimes and none starts",
+        nodes_expected="the same on the average, as similar jobs ended",
         nodes_with_room="nodes with free cores",
     ),
     **_columns(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from webstat import twins
+from webstat.answers.future import COLUMNS
+from webstat.answers.future import future as foreseen
+from webstat.answers.releases import STEP
 from webstat.api.jobs import Refused as RefusedJobs
 from webstat.api.jobs import asked_of
 from webstat.api.v1.columns import AGE
@@ -49,6 +53,8 @@ FREE = (
     "nodes_with_room", "nodes_whole", "block_cores", "gpus_free", "gpus_installed", "gpu_block_gpus",
     "gpu_block_cores", "memory_bytes", "waiting", "max_walltime_seconds", *AGE,
 )  # fmt: skip
+
+FUTURE = ("cluster", "at", "until", *COLUMNS, "cores_usable", *AGE)
 
 MOST_PROPERTIES = 100
 """Kinds of node that are told of a cluster; meta says of how many more none is."""
@@ -145,6 +151,33 @@ def _room(cluster: Cluster, found: free_room.Free) -> Iterator[dict[str, Any]]:
                 "memory_bytes": room.memory_bytes, "waiting": place.waiting,
                 "max_walltime_seconds": place.max_walltime_seconds,
             }  # fmt: skip
+
+
+def future(look: Look) -> Sheet:
+    """A row a cluster and ten minutes of the 24 hours after its newest report: what would be free before anything starts."""
+    seen = there(look)
+    columns: dict[str, Any] = {name: [] for name in FUTURE if name not in AGE}
+    told = {}
+    for cluster in seen.seen:
+        found = foreseen(seen.source, cluster)
+        if found is None:
+            continue
+        at = found.steps.index.to_numpy()
+        columns["cluster"] += [cluster.name] * len(at)
+        columns["at"] += at.tolist()
+        columns["until"] += (at + STEP).tolist()
+        columns["cores_usable"] += [found.usable] * len(at)
+        for name in COLUMNS:
+            columns[name] += found.steps[name].tolist()
+        told[cluster.name] = {
+            "cores_held": found.held,
+            "cores_without_end": found.endless,
+            "cores_overdue": found.overdue,
+            "cores_by_walltime_only": found.unforetold,
+            "tried": asdict(found.track),
+        }
+    meta = seen.meta(step_seconds=STEP, rests_on=told)
+    return Sheet(f"future-{seen.moment}", seen.aged(columns), meta)
 
 
 def jobs(look: Look) -> Sheet:
