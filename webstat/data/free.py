@@ -109,10 +109,10 @@ def free(
 ) -> Free:
     """The room from load_nodes(), load_queues() and load_job_totals(); `reserved` are the queues of reservations."""
     whole = room(nodes, totals)
-    members = _members(nodes)
+    members = members_of(nodes)
     # A queue that is not listed is named by jobs alone: no place, unless nothing is listed.
     listed = frames.queues_frame(queues, totals if queues.empty else _NO_TOTALS, _NO_WAITS)
-    waiting = _waiting(totals)
+    waiting = waiting_by_queue(totals)
     places = []
     for queue in listed.itertuples():
         if queue.routing or queue.name in reserved:
@@ -172,7 +172,7 @@ def _room(nodes: pd.DataFrame, capacity: Capacity, gpus_free: int | None) -> Roo
     )
 
 
-def _waiting(totals: pd.DataFrame) -> dict[str, int]:
+def waiting_by_queue(totals: pd.DataFrame) -> dict[str, int]:
     """Queue -> jobs queued in it; one that waits in several (`batch,long`, as Slurm writes it) counts in each."""
     waiting: dict[str, int] = {}
     queued = totals.loc[totals["state"].isin(frames.QUEUED), ["queue", "jobs"]]
@@ -182,7 +182,7 @@ def _waiting(totals: pd.DataFrame) -> dict[str, int]:
     return waiting
 
 
-def _members(nodes: pd.DataFrame) -> dict[str, list[int]]:
+def members_of(nodes: pd.DataFrame) -> dict[str, list[int]]:
     """Property -> places of the nodes that have it."""
     members: dict[str, list[int]] = {}
     for place, text in enumerate(nodes["properties"]):
