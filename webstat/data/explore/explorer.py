@@ -290,6 +290,22 @@ class Explorer:
         self._recent.put(place, lives, sum(numbers.nbytes for numbers in lives.jobs.values()))
         return lives
 
+    def jobs_of(self, cluster: Cluster, since: int, names: Collection[str]) -> Columns:
+        """The jobs of a cluster that lived since then, living ones among them, by the columns named."""
+        assert cluster.id is not None
+        months = tuple(self._ask(history.load_months, (cluster.id,)))
+        imported = self._ask(history.load_ends, (cluster.id,)).get(cluster.id, 0)
+        until = max(int(cluster.taken_at or 0), imported)
+        known = Known(cluster.id, cluster.report, until, months)
+        return self._gatherer.lives((known,), months, since, until + 1, names).jobs
+
+    def texts(self, ids: Collection[int]) -> dict[int, str]:
+        """The words of these ids."""
+        missing = [one for one in ids if one not in self._texts]
+        if missing:
+            self._texts.update(self._ask(history.load_texts, missing))
+        return {one: self._texts.get(one, str(one)) for one in ids}
+
     def capacity(self, asked: Asked, edges: Numbers) -> pd.DataFrame:
         """Capacity by bucket: installed, usable, gpus (core and GPU seconds), nodes, nodes_offline, nodes_down (node seconds).
 
@@ -334,10 +350,8 @@ class Explorer:
             titles = {cluster.id: cluster.title for cluster in asked.clusters}
             return [titles.get(key, str(key)) for key in keys]
         if by in WORDS:
-            missing = [key for key in keys if key not in self._texts]
-            if missing:
-                self._texts.update(self._ask(history.load_texts, missing))
-            return [self._texts.get(key, str(key)) for key in keys]
+            texts = self.texts(keys)
+            return [texts[key] for key in keys]
         return [CLASSES[by][key][1] for key in keys]
 
     def words(self, asked: Asked, by: str | None, keys: Sequence[int]) -> list[str]:
