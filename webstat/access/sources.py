@@ -43,7 +43,9 @@ class Sources:
         with self._lock:
             source = self._veiled.get(veil)
             if source is None:
-                source = self._veiled[veil] = Source(self.settings, Memory(RESULTS), veil=veil, shared=self.full.shared)
+                source = self._veiled[veil] = Source(
+                    self.settings, Memory(RESULTS), veil=veil, shared=self.full.shared, counted=self.full.counted
+                )
                 while len(self._veiled) > MOST:
                     self._veiled.popitem(last=False)  # it is closed when the last who uses it is done
             self._veiled.move_to_end(veil)

@@ -17,7 +17,7 @@ from agent.curve import Peer
 from agent.keys import KeyPair
 from collector.settings import Settings
 from webstat import identity
-from webstat.cache import Memory
+from webstat.cache import Memory, Newest
 from webstat.data import frames, usage
 from webstat.data.explore.explorer import Explorer
 from webstat.data.queries import engine, moment, now, past
@@ -70,10 +70,11 @@ class Source:
         sight: Sight | None = None,
         veil: Veil | None = None,
         shared: Shared | None = None,
+        counted: Newest | None = None,
     ) -> None:
         """`sight` is opened already where it is not of the present; `veil` is what the store is seen through.
 
-        `shared` is that of the source without a veil, which opens it. Raises SettingsError.
+        `shared` and `counted` are those of the source without a veil, which opens them. Raises SettingsError.
         """
         self.settings = settings
         self.veil = veil
@@ -81,6 +82,8 @@ class Source:
         self._sight = sight or open_sight(self._store, veil)
         self._memory = Memory() if memory is None else memory  # an empty one is false
         self._moments = Memory(MOMENTS)
+        self.counted = counted or Newest()
+        """What only counts all jobs, and names nobody: of the newest reports, alike through each veil."""
         self.shared: Shared | None = None
         if sight is None:  # a past moment has no history page, and must go when nobody holds it: no circle
             self.explorer = Explorer(self.ask, veil)
@@ -95,7 +98,7 @@ class Source:
         """The same of a past moment: what was there at `at`, a second before `now`. Raises StoreEmpty, StoreBroken."""
         return self._moments.get(
             (at, int(now // KEPT_SECONDS)),
-            lambda: Past(self.settings, moment.open_moment(self._store, at, self.veil), self.veil),
+            lambda: Past(self.settings, moment.open_moment(self._store, at, self.veil), self.veil, self.explorer),
         )
 
     def close(self) -> None:
@@ -247,8 +250,10 @@ class Source:
 class Past(Source):
     """A past moment, asked as the store is; of the clusters, those that are known of it."""
 
-    def __init__(self, settings: Settings, then: moment.Moment, veil: Veil | None) -> None:
+    def __init__(self, settings: Settings, then: moment.Moment, veil: Veil | None, explorer: Explorer) -> None:
+        """`explorer` is that of the present, which this does not close."""
         super().__init__(settings, sight=then.sight, veil=veil)
+        self.explorer = explorer
         self._then = then  # it goes with the last that holds it
 
     @property

@@ -290,6 +290,15 @@ class Explorer:
         self._recent.put(place, lives, sum(numbers.nbytes for numbers in lives.jobs.values()))
         return lives
 
+    def jobs_of(self, cluster: Cluster, since: int, names: Collection[str]) -> Columns:
+        """The jobs of a cluster that lived since then, living ones among them, by the columns named."""
+        assert cluster.id is not None
+        months = tuple(self._ask(history.load_months, (cluster.id,)))
+        imported = self._ask(history.load_ends, (cluster.id,)).get(cluster.id, 0)
+        until = max(int(cluster.taken_at or 0), imported)
+        known = Known(cluster.id, cluster.report, until, months)
+        return self._gatherer.lives((known,), months, since, until + 1, names).jobs
+
     def capacity(self, asked: Asked, edges: Numbers) -> pd.DataFrame:
         """Capacity by bucket: installed, usable, gpus (core and GPU seconds), nodes, nodes_offline, nodes_down (node seconds).
 
