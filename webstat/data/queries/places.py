@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 
 import pandas as pd
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from agent.states import HOLDS_CORES, JobState
 from collector import schema
 from collector.rows import hosts_record, join_id
-from collector.schema import JOB_STATES
+from collector.schema import JOB_STATES, OPEN
 from webstat.data.queries.engine import read_frame, with_words
+from webstat.data.queries.veil import counts_all
 
-_ON_NODES = [JOB_STATES.index(state) for state in (*sorted(HOLDS_CORES), JobState.SUSPENDED)]
+_HOLDING = [JOB_STATES.index(state) for state in sorted(HOLDS_CORES)]
+_SUSPENDED = JOB_STATES.index(JobState.SUSPENDED)
+_ON_NODES = [*_HOLDING, _SUSPENDED]
 
 
 def load_placed_jobs(engine: Engine, cluster_id: int) -> pd.DataFrame:
@@ -55,6 +58,57 @@ def load_placed_jobs(engine: Engine, cluster_id: int) -> pd.DataFrame:
         [hosts_record(text, words) for text in frame["hosts"]], dtype="object", index=frame.index
     )
     return with_words(frame, JOB_STATES)
+
+
+@counts_all
+def load_held(engine: Engine, cluster_id: int) -> pd.DataFrame:
+    """What each job holds that runs or exits, whoever looks: to be added up, and not listed.
+
+    id str (native), queue_id int64, queue str, cores, gpus int64, memory_bytes, started_at, walltime_seconds float64
+    (NaN where not told), suspended_seconds float64 (for how long it stood still since it was submitted; walltime does
+    not count then), hosts object ({node: cores}, empty where not told).
+    """
+    j, s = schema.job.c, schema.job_span.c
+    queue, server = (schema.word.alias() for _ in range(2))
+    here = (j.cluster_id == cluster_id, j.ended_at.is_(None), j.state.in_(_HOLDING))
+    query = (
+        select(
+            j.number, server.c.text, j.queue_id, queue.c.text, j.cores, j.gpus, j.memory_bytes, j.started_at,
+            j.walltime_seconds, j.id, j.hosts,
+        )
+        .select_from(schema.job)
+        .join(queue, queue.c.id == j.queue_id)
+        .outerjoin(server, server.c.id == j.server_id)
+        .where(*here)
+        .order_by(j.id)
+    )  # fmt: skip
+    dtypes = {
+        "id": "object",
+        "server": "object",
+        "queue_id": "int64",
+        "queue": "str",
+        "cores": "int64",
+        "gpus": "int64",
+        "memory_bytes": "float64",
+        "started_at": "float64",
+        "walltime_seconds": "float64",
+        "suspended_seconds": "int64",
+        "hosts": "object",
+    }
+    frame = read_frame(engine, query, dtypes)
+    stood = (
+        select(s.job_id, func.sum(s.until - s.since))
+        .join(schema.job, j.id == s.job_id)
+        .where(*here, s.state == _SUSPENDED, s.until < OPEN)
+        .group_by(s.job_id)
+    )
+    seconds = read_frame(engine, stood, {"job": "int64", "seconds": "float64"}).set_index("job")["seconds"]
+    frame["suspended_seconds"] = frame["suspended_seconds"].map(seconds).fillna(0.0).astype("float64")
+    frame["id"] = pd.Series(map(join_id, frame["id"], frame.pop("server")), dtype="str", index=frame.index)
+    words = _node_words(engine, cluster_id)
+    hosts = [hosts_record(text, words) for text in frame["hosts"]]
+    frame["hosts"] = pd.Series(hosts, dtype="object", index=frame.index)
+    return frame
 
 
 def load_node_jobs(engine: Engine, cluster_id: int) -> pd.DataFrame:
