@@ -7,11 +7,12 @@ anybody, so it tells everyone the same; own limits are read only for who may be 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webstat.answers import ground as grounds
 from webstat.answers.change import best, tries
 from webstat.answers.forbid import Use, Who
+from webstat.answers.forecast import NotForetold, foretell, past_of
 from webstat.answers.ground import Ground, Queue
 from webstat.answers.judge import Judged, Moment, Verdict, judge
 from webstat.answers.request import Request
@@ -123,14 +124,27 @@ def _who(source: Source, found: Ground, request: Request) -> Who:
 
 def _answer(source: Source, place: _Place, request: Request, now: float) -> Answer:
     judged, cluster = place.judged(request), place.cluster
-    told: dict[str, object] = {}
-    if judged.verdict is Verdict.LATER:
-        told = {"not_foretold": "no similar jobs"}
-    typed = None
-    if judged.verdict is not Verdict.NEVER and judged.shape is not None:
-        typed = line(cluster.scheduler_kind, place.queue.name, judged.shape, request.walltime_seconds)
     wasteful = place.queue.gpus_only and not request.gpus
-    return Answer(cluster, place.queue.name, judged, place.at.fresh, wasteful, line=typed, **told)  # type: ignore[arg-type]
+    answer = Answer(cluster, place.queue.name, judged, place.at.fresh, wasteful)
+    if judged.verdict is not Verdict.NEVER and judged.shape is not None:
+        typed = line(cluster.scheduler_kind, answer.queue, judged.shape, request.walltime_seconds)
+        answer = replace(answer, line=typed)
+    if judged.verdict is not Verdict.LATER:
+        return answer
+    told = foretell(
+        past_of(source, cluster),
+        queue=answer.queue,
+        cores=request.total_cores,
+        gpus=request.gpus or 0,
+        walltime_seconds=request.walltime_seconds,
+        now=now,
+        ahead=place.queue.waiting,
+    )
+    if isinstance(told, NotForetold):
+        return replace(answer, not_foretold=told.why)
+    earliest = 0.0 if judged.not_before is None else judged.not_before - now
+    p50, p90 = (max(earliest, one) for one in (told.p50_seconds, told.p90_seconds))
+    return replace(answer, p50_seconds=p50, p90_seconds=p90, similar=told.similar, days=told.days)
 
 
 def _rank(one: Answer) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from agent.states import NodeState
 from webstat.answers.fit import Numbers, Shape
 from webstat.answers.forbid import Use, Who
+from webstat.answers.releases import releases
 from webstat.data import frames
 from webstat.data.free import RESERVATION_QUEUE, members_of, waiting_by_queue
 from webstat.data.limits import Limit, Limits, parse_limits
@@ -73,9 +74,11 @@ class Queue:
     """As frames.queues_frame() says it."""
     limits: Limits
     places: Places
-    """Its nodes."""
-    told: bool
-    """Whether the scheduler tells which nodes are its."""
+    """Its nodes; all of the cluster where it is not told which."""
+    sure: Places
+    """Those that are its for certain: where it is not told which, the ones on which its jobs run."""
+    longest: float
+    """The walltime that is known to be possible, seconds; infinity where the scheduler tells its limits."""
     waiting: int
     """Jobs queued in it."""
     gpus_only: bool
@@ -121,6 +124,7 @@ def at(source: Source, cluster: Cluster) -> Ground:
             source.read(load_reservations, number, stamp=cluster.report),
             cluster.scheduler_kind,
             cluster.taken_at or 0.0,
+            releases(source, cluster) if cluster.scheduler_kind == "slurm" else None,
         )
 
     return source.remember(("ground", cluster.id, cluster.report), make)
@@ -134,13 +138,19 @@ def ground(
     reservations: pd.DataFrame,
     kind: str | None,
     taken_at: float,
+    running: pd.DataFrame | None = None,
 ) -> Ground:
-    """The ground from load_nodes(), load_queues(), load_job_totals(), load_alike_counted() and load_reservations()."""
+    """The ground from load_nodes(), load_queues(), load_job_totals(), load_alike_counted() and load_reservations().
+
+    Slurm's commands tell neither which nodes a partition has nor how long its jobs may be: there `running`, releases() as
+    far as node, queue, started_at and ends_by go, tells what is possible for certain.
+    """
     found = kept(reservations, nodes, taken_at)
     members = {name: np.array(places) for name, places in members_of(nodes).items()}
     listed = frames.queues_frame(queues, totals if queues.empty else totals.iloc[:0], _NO_WAITS)
     everywhere = np.arange(len(nodes))
     tied = {name: members.get(name, everywhere) for name in listed["name"]}
+    proved = {} if running is None else _proved(running, nodes)
     states = dict(zip(listed["name"], listed["state"], strict=True))
     shared = _share(_nodes(nodes, found, totals), _wanting(waiting, states), tied)
     reserved = set(reservations["queue"].dropna())
@@ -151,21 +161,36 @@ def ground(
     for row in listed.itertuples():
         if row.routing or row.name in reserved:
             continue
+        limits = _with_walltime(parse_limits(texts.get(row.name)), row.max_walltime_seconds)
+        # Slurm's queues are partitions, which have nodes of their own.
+        told = kind != "slurm" or len(tied) < 2 or row.name in members
+        runs_on, longest = proved.get(row.name, (everywhere[:0], 0.0))
         places = tied[row.name]
         has_gpus = shared.gpus[places] > 0
         offered.append(
             Queue(
                 name=row.name,
                 state=row.state,
-                limits=_with_walltime(parse_limits(texts.get(row.name)), row.max_walltime_seconds),
+                limits=limits,
                 places=places,
-                # Slurm's queues are partitions, which have nodes of their own: where no node names one, they are not told.
-                told=kind != "slurm" or len(tied) < 2 or row.name in members,
+                sure=places if told else runs_on,
+                longest=longest if kind == "slurm" and limits.of("walltime", "job") is None else np.inf,
                 waiting=waits.get(row.name, 0),
                 gpus_only=bool(has_gpus.size) and bool(has_gpus.all()) and not bool((shared.gpus > 0).all()),
             )
         )
     return Ground(shared, tuple(offered), next_for_all(found), _uses(totals), _groups(totals))
+
+
+def _proved(running: pd.DataFrame, nodes: pd.DataFrame) -> dict[str, tuple[Places, float]]:
+    """Queue -> on which nodes its jobs run, and the longest walltime of them."""
+    placed = {name: place for place, name in enumerate(nodes["name"])}
+    asked = (running["ends_by"] - running["started_at"]).fillna(0.0)
+    found = {}
+    for queue, jobs in running.groupby("queue"):
+        there = sorted({placed[name] for name in jobs["node"] if name in placed})
+        found[str(queue)] = np.array(there, dtype=np.int64), float(asked[jobs.index].max())
+    return found
 
 
 def _with_walltime(limits: Limits, seconds: float) -> Limits:

@@ -15,9 +15,9 @@ import numpy as np
 
 from webstat.answers.fit import Fitted, Shape, fit, shapes
 from webstat.answers.forbid import Refusal, Use, Who, asked_amounts, refusals, unchecked, used_up
-from webstat.answers.ground import Ground, Nodes, Queue
+from webstat.answers.ground import Ground, Nodes, Places, Queue
 from webstat.answers.request import Request
-from webstat.format import MINUTE, When, memory, number, plural
+from webstat.format import MINUTE, When, duration, memory, number, plural
 
 Words = tuple[str | When, ...]
 
@@ -122,36 +122,48 @@ def _now_or_later(
     uses: Mapping[str, Use],
     at: Moment,
 ) -> Judged:
-    nodes, here = ground.nodes, queue.places
+    nodes = ground.nodes
     ends = math.inf if request.walltime_seconds is None else at.now + request.walltime_seconds
-    left = nodes.left[here], nodes.gpus_left[here], nodes.memory_idle[here]
-    until = nodes.until[here]
-    found = next((one for way in ways if (one := fit(way, *left, until, ends)) is not None), None)
+
+    def fitting(here: Places, ends: float) -> Fitted | None:
+        left = nodes.left[here], nodes.gpus_left[here], nodes.memory_idle[here], nodes.until[here]
+        return next((one for way in ways if (one := fit(way, *left, ends)) is not None), None)
+
+    found = fitting(queue.sure, ends)
     in_the_way = list(used_up(queue.limits, asked_amounts(request, able.parts), who, uses))
-    if found is not None and at.fresh and queue.told and not in_the_way:
+    not_longer = queue.longest if ends - at.now > queue.longest else None
+    if found is not None and at.fresh and not in_the_way and not_longer is None:
         end = found.until if math.isfinite(found.until) else None
         return Judged(Verdict.NOW, _now(found, queue, end, who), found.shape, end)
-    why: list[str | When] = []
-    if not at.fresh:
-        why += ["From its state ", When(at.taken_at, "age"), " ago. "]
+    why: list[str | When] = [] if at.fresh else ["From its state ", When(at.taken_at, "age"), " ago. "]
     why += [f"{one} " for one in in_the_way]
     # One minute of room is room that a shorter job could use.
-    short = next((one for way in ways if (one := fit(way, *left, until, at.now + MINUTE)) is not None), None)
-    not_before = None
-    closed = ground.closed
-    if closed is not None and closed.ends_at is not None and ends > (closed.starts_at or at.now):
-        not_before = closed.ends_at if closed.runs or short is None else None
-    if found is None and short is not None:
+    short = fitting(queue.sure, at.now + MINUTE)
+    end = None
+    if found is not None and not_longer is not None:
+        why.append(_not_told_how_long(not_longer))
+        end = at.now + not_longer if not_longer else None
+    elif found is not None:
+        why += [] if in_the_way else ["There was room for it."]
+    elif short is not None:
         why += _not_so_long(nodes, queue, short)
-    elif found is None:
+        end = min(short.until, at.now + queue.longest)
+    elif fitting(queue.places, ends) is not None:
+        why.append("There is room on the cluster, but the scheduler does not tell which nodes are this queue’s.")
+    else:
         why += _no_room(nodes, queue, ways, at.stale)
-    elif not queue.told:
-        why.append("There is room on the cluster; which nodes are this queue’s the scheduler does not tell.")
-    elif not in_the_way:
-        why.append("There was room for it.")
-    end = short.until if short is not None and found is None and at.fresh and queue.told and not in_the_way else None
-    nearest = found or short
-    return Judged(Verdict.LATER, tuple(why), able if nearest is None else nearest.shape, end, not_before)
+    closed, not_before = ground.closed, None
+    if closed is not None and closed.ends_at is not None and (closed.runs or short is None):
+        not_before = closed.ends_at if ends > (closed.starts_at or at.now) else None
+    shape = next((one.shape for one in (found, short) if one is not None), able)
+    usable = at.fresh and not in_the_way
+    return Judged(Verdict.LATER, tuple(why), shape, end if usable else None, not_before)
+
+
+def _not_told_how_long(longest: float) -> str:
+    if not longest:
+        return "There is room, but how long a job may be the scheduler does not tell."
+    return f"There is room, but the scheduler does not tell whether a job may be longer than {duration(longest)}, as others there are."
 
 
 def _now(found: Fitted, queue: Queue, end: float | None, who: Who) -> Words:

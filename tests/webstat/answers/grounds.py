@@ -61,6 +61,12 @@ def reserved(*rows: tuple[object, ...]) -> pd.DataFrame:
     return pd.DataFrame(filled, columns=columns).astype({"starts_at": "float64", "ends_at": "float64"})
 
 
+def running(*rows: tuple[str, str, float]) -> pd.DataFrame:
+    """As much of releases() as is read: rows of (queue, node, walltime in hours)."""
+    made = [(queue, name, NOW - HOUR, NOW - HOUR + hours * HOUR) for queue, name, hours in rows]
+    return pd.DataFrame(made, columns=["queue", "node", "started_at", "ends_by"])
+
+
 def made(
     machine: list[dict[str, object]],
     listed: pd.DataFrame | None = None,
@@ -68,6 +74,7 @@ def made(
     wait: pd.DataFrame | None = None,
     kept: pd.DataFrame | None = None,
     kind: str = "openpbs",
+    runs: pd.DataFrame | None = None,
 ) -> Ground:
     """A cluster of these nodes, with one open queue `batch` where no others are told."""
     return ground(
@@ -78,6 +85,7 @@ def made(
         reserved() if kept is None else kept,
         kind,
         NOW,
+        runs,
     )
 
 

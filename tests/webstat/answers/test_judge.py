@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.webstat.answers.grounds import GB, HOUR, NOW, made, node, queues, reserved, verdict, waiting, words
+from tests.webstat.answers.grounds import GB, HOUR, NOW, made, node, queues, reserved, running, verdict, waiting, words
 from tests.webstat.data.test_frames import totals
 from webstat.answers.fit import Shape
 from webstat.answers.forbid import Who
@@ -92,12 +92,25 @@ def test_a_job_must_end_before_a_reservation_of_its_nodes() -> None:
     assert (later.verdict, later.not_before) == (Verdict.LATER, NOW + 5 * HOUR)
 
 
-def test_slurm_must_tell_which_nodes_a_partition_has() -> None:
-    two = queues(batch={}, short={})
-    untold = made([node()], two, kind="slurm")
-    assert verdict(untold, cores="1", kind="slurm").verdict is Verdict.LATER
-    told = made([node(properties='["batch"]'), node(properties='["batch", "short"]')], two, kind="slurm")
-    assert verdict(told, cores="24", nodes="2", kind="slurm").verdict is Verdict.NOW
+def test_of_slurm_only_what_its_jobs_prove_is_certain() -> None:
+    machine, two = [node(24, 12), node(24, 12), node()], queues(batch={}, short={})
+    found = made(machine, two, kind="slurm", runs=running(("batch", "n0", 4), ("batch", "n1", 2)))
+    one = verdict(found, cores="12", walltime="4h", kind="slurm")
+    assert (one.verdict, words(one)) == (Verdict.NOW, "2 nodes have room for it.")
+    wide = verdict(found, cores="24", nodes="1", walltime="1h", kind="slurm")
+    assert (wide.verdict, "does not tell which nodes" in words(wide)) == (Verdict.LATER, True)
+    long = verdict(found, cores="1", walltime="5h", kind="slurm")
+    assert (long.verdict, long.until) == (Verdict.LATER, NOW + 4 * HOUR)
+    assert "whether a job may be longer than 4 h" in words(long)
+    assert verdict(found, "short", cores="1", walltime="1h", kind="slurm").verdict is Verdict.LATER
+    assert verdict(found, "short", cores="73", kind="slurm").verdict is Verdict.NEVER, "no partition has more than all"
+
+
+def test_a_partition_whose_nodes_are_told_has_no_others() -> None:
+    machine = [node(24, 1, properties='["batch"]'), node(properties='["batch", "short"]')]
+    runs = running(("batch", "n0", 4), ("short", "n1", 4))
+    told = made(machine, queues(batch={}, short={}), kind="slurm", runs=runs)
+    assert verdict(told, cores="24", nodes="2", walltime="1h", kind="slurm").verdict is Verdict.NOW
     assert verdict(told, "short", cores="24", nodes="2", kind="slurm").verdict is Verdict.NEVER
 
 
@@ -248,24 +261,23 @@ def test_now_never_names_a_queue_whose_nodes_lack_the_room(
         for state, cores, used, gpus, memory, names in drawn
     ]  # fmt: skip
     listed = queues(batch={}, other={})
-    found = made(machine, listed, kind=kind)
-    tied = any(names == ["batch"] for *_, names in drawn)
+    runs = running(("batch", "n0", 8), ("other", "n0", 8)) if kind == "slurm" else None
+    found = made(machine, listed, kind=kind, runs=runs)
     for name in ("batch", "other"):
-        told = verdict(found, name, kind=kind, **{word: str(value) for word, value in asked.items()})
+        told = verdict(found, name, kind=kind, walltime="1h", **{word: str(value) for word, value in asked.items()})
         if told.verdict is not Verdict.NOW:
             continue
         own = any(names == [name] for *_, names in drawn)
-        assert own or kind != "slurm"
         room = [
             (cores - min(used, cores), gpus, memory)
-            for state, cores, used, gpus, memory, names in drawn
-            if state in ("free", "partial") and (not own or names == [name])
+            for place, (state, cores, used, gpus, memory, names) in enumerate(drawn)
+            if state in ("free", "partial") and (names == [name] if own else kind != "slurm" or place == 0)
         ]
         shape = told.shape
         assert shape is not None
         need = (shape.cores, shape.gpus, -(-int(shape.memory_bytes) // GB))
         assert shape.parts * shape.cores >= asked["cores"]
-        assert placed(shape.parts, need, room, shape.apart), (name, tied, shape, room)
+        assert placed(shape.parts, need, room, shape.apart), (name, shape, room)
 
 
 def test_the_brute_force_finds_what_does_not_fit() -> None:
