@@ -159,7 +159,7 @@ def _change(source: Source, places: list[_Place], found: list[Answer], request: 
         return None
     hoped = [place for place, one in _with_answers(places, found) if not one.judged.hopeless and place.at.fresh]
     windows = [one.judged.until - now for one in found if one.judged.until is not None]
-    blocks = {int(place.ground.nodes.left[place.queue.places].max(initial=0)) for place in hoped}
+    blocks = {int(place.queue.nodes.left[place.queue.places].max(initial=0)) for place in hoped}
     fits = [refusal for one in found for refusal in one.judged.fits]
     wanted = {Verdict.NOW}
     groups = list(tries(request, windows, blocks, fits))

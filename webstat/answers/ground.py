@@ -70,6 +70,8 @@ class Queue:
     """A queue that jobs can be submitted to."""
 
     name: str
+    nodes: Nodes
+    """Those of the cluster, less what is for jobs ahead: of this queue, and of those whose priority is not lower."""
     state: str
     """As frames.queues_frame() says it."""
     limits: Limits
@@ -89,7 +91,6 @@ class Queue:
 class Ground:
     """A cluster at its newest report."""
 
-    nodes: Nodes
     queues: tuple[Queue, ...]
     closed: Kept | None
     """The first reservation that covers every node, running or to come."""
@@ -152,7 +153,15 @@ def ground(
     tied = {name: members.get(name, everywhere) for name in listed["name"]}
     proved = {} if running is None else _proved(running, nodes)
     states = dict(zip(listed["name"], listed["state"], strict=True))
-    shared = _share(_nodes(nodes, found, totals), _wanting(waiting, states), tied)
+    wanting = _wanting(waiting, states)
+    priority = queues.set_index("name")["priority"].fillna(0.0)
+    # Jobs of queues with a lower priority come after those of the queue.
+    ranks = {name: float(priority.get(name, 0.0)) for name in tied}
+    before = {rank: [name for name, one in ranks.items() if one >= rank] for rank in set(ranks.values())}
+    shared = {
+        rank: _share(_nodes(nodes, found, totals), wanting[_waits_in(wanting, names)], tied)
+        for rank, names in before.items()
+    }
     reserved = set(reservations["queue"].dropna())
     if kind == "openpbs":
         reserved |= {name for name in tied if RESERVATION_QUEUE(name)}
@@ -165,21 +174,22 @@ def ground(
         # Slurm's queues are partitions, which have nodes of their own.
         told = kind != "slurm" or len(tied) < 2 or row.name in members
         runs_on, longest = proved.get(row.name, (everywhere[:0], 0.0))
-        places = tied[row.name]
-        has_gpus = shared.gpus[places] > 0
+        places, there = tied[row.name], shared[ranks[row.name]]
+        has_gpus = there.gpus[places] > 0
         offered.append(
             Queue(
                 name=row.name,
+                nodes=there,
                 state=row.state,
                 limits=limits,
                 places=places,
                 sure=places if told else runs_on,
                 longest=longest if kind == "slurm" and limits.of("walltime", "job") is None else np.inf,
                 waiting=waits.get(row.name, 0),
-                gpus_only=bool(has_gpus.size) and bool(has_gpus.all()) and not bool((shared.gpus > 0).all()),
+                gpus_only=bool(has_gpus.size) and bool(has_gpus.all()) and not bool((there.gpus > 0).all()),
             )
         )
-    return Ground(shared, tuple(offered), next_for_all(found), _uses(totals), _groups(totals))
+    return Ground(tuple(offered), next_for_all(found), _uses(totals), _groups(totals))
 
 
 def _proved(running: pd.DataFrame, nodes: pd.DataFrame) -> dict[str, tuple[Places, float]]:
@@ -241,6 +251,12 @@ def _wanting(waiting: pd.DataFrame, states: Mapping[str, str]) -> pd.DataFrame:
     return found.sort_values("first", kind="stable", ignore_index=True)
 
 
+def _waits_in(wanting: pd.DataFrame, names: list[str]) -> pd.Series:
+    """Which jobs wait in one of these queues, or in several."""
+    # Slurm lets a job wait in several partitions at once: `batch,long`.
+    return wanting["queue"].isin(names) | wanting["queue"].str.contains(",")
+
+
 def _share(nodes: Nodes, wanting: pd.DataFrame, tied: Mapping[str, Places]) -> Nodes:
     """The nodes once those that wait have been given what they fit in, and promised what they would need."""
     planned, unplanned = np.full(len(nodes.cores), np.inf), np.zeros(len(nodes.cores), dtype="bool")
@@ -248,7 +264,6 @@ def _share(nodes: Nodes, wanting: pd.DataFrame, tied: Mapping[str, Places]) -> N
     for row in wanting.itertuples():
         parts = max(1, row.nodes)
         shape = Shape(parts, max(1, -(-row.cores // parts)), -(-row.gpus // parts), apart=False)
-        # Slurm lets a job wait in several partitions at once: `batch,long`.
         own = [tied[name] for name in {row.queue, *row.queue.split(",")} if name in tied]
         places = np.unique(np.concatenate(own)) if own else everywhere
         slots = shape.slots(nodes.left[places], nodes.gpus_left[places], nodes.left[places])

@@ -74,7 +74,7 @@ def judge(
     """The verdict of one queue of a cluster whose scheduler is of that kind."""
     if queue.state in STATES:
         return Judged(Verdict.NEVER, (STATES[queue.state],), hopeless=True)
-    nodes, here = ground.nodes, queue.places
+    nodes, here = queue.nodes, queue.places
     ways = tuple(shapes(request, kind))
     if not nodes.cores[here].sum():
         return _limited(queue, ways[0], request, who, uses) or Judged(
@@ -122,7 +122,7 @@ def _now_or_later(
     uses: Mapping[str, Use],
     at: Moment,
 ) -> Judged:
-    nodes = ground.nodes
+    nodes = queue.nodes
     ends = math.inf if request.walltime_seconds is None else at.now + request.walltime_seconds
 
     def fitting(here: Places, ends: float) -> Fitted | None:
