@@ -247,4 +247,13 @@ def _too_large(shape: Shape, request: Request, nodes: Nodes, queue: Queue) -> Re
     if on_a_node:
         words = f"You ask for {plural(shape.parts, 'such node')}; it has {number(enough)}."
         return Refusal(words, "nodes" if enough else "cores_per_node", enough or float(cores.min()))
-    return Refusal("What you ask for fits on no set of its nodes.", "cores_per_node", float(cores.max()))
+    if asked_gpus:
+        with_gpus = cores[gpus >= 1].max()
+        words = f"{plural(asked_gpus, 'GPU')} with {plural(request.total_cores, 'core')} fit on no nodes; a node with GPUs has at most {plural(int(with_gpus), 'core')}."
+        return Refusal(words, "cores", float(with_gpus))
+    most_there = f"{plural(int(cores.max()), 'core')}" + (
+        f" and {memory(float(most.max()))}" if request.memory_bytes else ""
+    )
+    return Refusal(
+        f"It fits on no set of its nodes, which have at most {most_there} each.", "cores", float(cores.max())
+    )

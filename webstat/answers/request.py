@@ -75,10 +75,28 @@ class Request:
         return told | {name: value for name in PEOPLE if (value := getattr(self, name))}
 
 
+USUAL = Request(cores=1, walltime_seconds=HOUR)
+"""What is asked where nobody has asked for anything."""
+
 COUNTS = ("cores", "nodes", "cores_per_node", "gpus")
 PEOPLE = ("user", "group")
 WORDS = (*COUNTS, "memory", "walltime", *PEOPLE)
 """The words by which it is asked, in addresses and everywhere."""
+
+
+_COUNTED = r"[0-9]{1,3}(?:,?[0-9]{3})*"
+FIELDS = (
+    ("cores", "Cores", "", COUNT_HINT, _COUNTED),
+    ("nodes", "Nodes", "", COUNT_HINT, f"{_COUNTED}|any"),
+    ("gpus", "GPUs", "", COUNT_HINT, _COUNTED),
+    ("memory", "Memory", "GB", MEMORY_HINT, r"[0-9]+(?:\.[0-9]+)?\s*(?:[kmgtp]i?b?|b)?"),
+    (
+        "walltime", "Walltime", "h:min", WALLTIME_HINT,
+        r"(?:[0-9]{1,4}-)?[0-9]{1,5}:[0-5][0-9](?::[0-5][0-9])?|(?:[0-9]+(?:\.[0-9]+)?\s*(?:d|h|m|min)\s*)+",
+    ),
+    ("group", "Group", "", "", r".*"),
+)  # fmt: skip
+"""What a form asks: the word, its label and unit, what is expected there, and how that looks to a browser."""
 
 
 def read_request(words: Mapping[str, str]) -> tuple[Request, dict[str, str]]:

@@ -14,11 +14,12 @@ from fastapi.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 
 from webstat.api.asked import Asking
-from webstat.api.v1 import everything, history, live, use
+from webstat.api.v1 import advice, everything, history, live, use
 from webstat.api.v1.openapi import openapi
 from webstat.api.v1.refusals import Address, refusal
 from webstat.api.v1.sheets import Look, Sheet, respond
 from webstat.api.v1.words import (
+    ADVICE,
     CLUSTERS,
     DAY,
     FREE,
@@ -69,6 +70,7 @@ ROUTES = (
     Route("/nodes", "Nodes as they are", NODES, live.nodes, live.NODES),
     Route("/jobs", "Jobs that live, or ended in the last 24 hours", JOBS_NOW, live.jobs, live.JOBS, 1000),
     Route("/free", "Where there is room: by cluster, queue and kind of node", FREE, live.free, live.FREE),
+    Route("/advice", "Where to submit a job: starts now, later, impossible", ADVICE, advice.advice, advice.ADVICE),
     Route("/waits", "How long jobs waited, by cluster, queue and size", WAITS, use.waits, use.WAITS),
     Route("/usage", "Core-hours by user, group, account, queue or cluster", USAGE, use.usage, use.USAGE),
     Route("/usage/day", "Cores in use over the 24 hours before, by quarters of an hour", DAY, use.day, use.DAY),
