@@ -10,12 +10,16 @@
 
     /* Change words of the query; null takes one out. `quiet` replaces the address without a drawing. */
     set(changes, quiet) {
-      const query = ws.address.query();
-      Object.entries(changes).forEach(([name, value]) => (value === null ? query.delete(name) : query.set(name, value)));
-      const text = query.toString();
-      const address = location.pathname + (text ? "?" + text : "") + location.hash;
-      if (address === location.pathname + location.search + location.hash) return;
-      follow(address, quiet);
+      const address = changed(changes);
+      if (address) follow(address, quiet);
+    },
+
+    /* The same while somebody types: drawn anew, and no step in the browser's history. */
+    typed(changes) {
+      const address = changed(changes);
+      if (!address) return;
+      history.replaceState({}, "", address);
+      announce();
     },
 
     /* Follow an address of this site as a link would; at a past moment, to its page at that moment. */
@@ -31,11 +35,22 @@
     },
   };
 
+  /* This address with words of its query changed; null where it stays the same. */
+  function changed(changes) {
+    const query = ws.address.query();
+    Object.entries(changes).forEach(([name, value]) => (value === null ? query.delete(name) : query.set(name, value)));
+    const text = query.toString();
+    const address = location.pathname + (text ? "?" + text : "") + location.hash;
+    return address === location.pathname + location.search + location.hash ? null : address;
+  }
+
   function follow(address, quiet) {
     history[quiet ? "replaceState" : "pushState"]({}, "", address);
-    // The event by which dcc.Link tells dcc.Location.
-    if (!quiet) window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+    if (!quiet) announce();
   }
+
+  /* The event by which dcc.Link tells dcc.Location. */
+  const announce = () => window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
 
   /* The frame's own link is always the same, so it is made to stay at the moment when it is followed. */
   document.addEventListener(

@@ -17,6 +17,8 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -24,12 +26,23 @@ from playwright.sync_api import Browser, Page
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from agent.commands import Limits
+from agent.live import LiveSource
+from agent.probe import take_report
+from collector.store import PollTimes, Store
 from scripts.run import free_port
 from scripts.setup import find_program
 from tests.browser import open_browser
 from tests.running import make_run
 from tests.webstat.programs import program
+from tests.webstat.served import settings_for
 from tests.whole_site import CLUSTERS, PERIOD, Site
+from webstat.answers.advise import advise
+from webstat.answers.fit import shapes
+from webstat.answers.judge import Verdict
+from webstat.answers.request import read_request
+from webstat.answers.submit import SCRIPT, line
+from webstat.data.source import Source
 
 ROOT = Path(__file__).resolve().parent.parent
 SLURM = ROOT / "tests" / "slurm"
@@ -88,6 +101,72 @@ def test_a_submitted_job_is_seen_without_reloading(slurm: dict[str, str], served
         assert errors == []
     with urllib.request.urlopen(f"{served}/healthz") as answer:
         assert answer.status == 200
+
+
+ASKED = (
+    {"cores": "1", "walltime": "0:20"},
+    {"cores": "12", "walltime": "0:30"},
+    {"nodes": "2", "cores_per_node": "8", "walltime": "0:20"},
+    {"cores": "24", "walltime": "0:10"},
+    {"nodes": "9", "walltime": "0:10"},
+    {"nodes": "1", "cores_per_node": "17", "walltime": "0:10"},
+    {"cores": "129", "walltime": "0:10"},
+    {"cores": "1", "gpus": "1", "walltime": "0:10"},
+    {"nodes": "1", "memory": "80gb", "walltime": "0:10"},
+    {"nodes": "8", "cores_per_node": "16", "walltime": "0:10"},
+)
+"""Jobs that fit, jobs that never can, and one that has to wait for all others."""
+
+
+@pytest.mark.slurm
+def test_what_the_advisor_says_is_what_the_scheduler_does(
+    slurm: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would start now starts, what is impossible is refused or does not; each by the line that is given for it."""
+    monkeypatch.setenv("SLURM_CONF", slurm["SLURM_CONF"])
+    # A job on the nodes that have room: of a partition's nodes Slurm's commands only tell those on which its jobs run.
+    spread = "runuser -u alice -- sbatch -N6 --ntasks-per-node=1 -t 40 --parsable -o /dev/null --wrap 'sleep 900'"
+    spread_out = subprocess.run(
+        spread, shell=True, env=slurm, cwd="/", check=True, capture_output=True, text=True, timeout=30
+    )
+    assert begins(spread_out.stdout.strip(), slurm, 60)
+    url = f"sqlite:///{tmp_path}/store.sqlite"
+    settings = settings_for(url, "here")
+    store, source = Store(url), Source(settings)
+    said: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
+    with closing(store), closing(source):
+        ident = store.sync_clusters(settings)["here"]
+        for words in ASKED:
+            report = replace(take_report(LiveSource(Limits(timeout_seconds=60), UTC)), cluster="here")
+            store.store_report(ident, report, PollTimes(report.taken_at - 1, 1.0, report.taken_at + 60))
+            request, problems = read_request({**words, "user": "dave"})
+            assert problems == {}
+            advice = advise(source, request, time.time())
+            answer = next(one for one in (*advice.answers, *advice.hopeless) if one.queue == "batch")
+            said[answer.verdict] += 1
+            typed = answer.line or line("slurm", "batch", next(shapes(request, "slurm")), request.walltime_seconds)
+            job = f"{typed.removesuffix(SCRIPT)} --parsable -o /dev/null --wrap 'sleep 900'"
+            tried = subprocess.run(
+                ["runuser", "-u", "dave", "--", "sh", "-c", job], env=slurm, cwd="/", capture_output=True, text=True, timeout=30
+            )  # fmt: skip
+            if tried.returncode:
+                assert answer.verdict is Verdict.NEVER, (words, tried.stderr)
+                continue
+            started = begins(tried.stdout.strip(), slurm, 30 if answer.verdict is Verdict.NOW else 6)
+            assert started or answer.verdict is not Verdict.NOW, (words, answer)
+            assert not started or answer.verdict is not Verdict.NEVER, (words, answer)
+    assert said[Verdict.NOW] >= 3 and said[Verdict.NEVER] >= 4 and said[Verdict.LATER] >= 1, said
+
+
+def begins(job: str, slurm: dict[str, str], seconds: float) -> bool:
+    """Whether a job runs within so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        asked = ["squeue", "-h", "-j", job, "-o", "%T"]
+        if subprocess.run(asked, env=slurm, capture_output=True, text=True, timeout=30).stdout.strip() == "RUNNING":
+            return True
+        time.sleep(0.5)
+    return False
 
 
 WINDOWS, LISTENERS = 4, 16

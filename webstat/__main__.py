@@ -1,4 +1,4 @@
-"""webstat's command line beside its page: report, token, doctor, forecast-report."""
+"""webstat's command line beside its page: advise, report, token, doctor, forecast-report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from agent import __version__
 from collector.errors import CollectorError
 from collector.settings import SCOPES, SEES
 from webstat.access.tokens import make_token, token_table
+from webstat.answers.command import show_advice
 from webstat.answers.forecast_report import report_forecasts
 from webstat.doctor import find_all, show
 from webstat.errors import StoreBroken, StoreEmpty, WebError
@@ -89,6 +90,25 @@ def report(
     """
     wish = Wish(groups, clusters, users, {"month": month, "week": week, "day": day}, last, zone, out, csv, quiet)
     sys.exit(make_reports(settings_of(config), wish))  # fmt: skip
+
+
+@main.command()
+@click.option("--cores", metavar="N", help="Cores in all.")
+@click.option("--nodes", metavar="N", help="On so many different nodes; anywhere, if it is not said.")
+@click.option("--cores-per-node", metavar="N", help="Cores on each node.")
+@click.option("--gpus", metavar="N", help="GPUs in all.")
+@click.option("--memory", metavar="SIZE", help="Over all nodes, e.g. 96gb; in GB without a unit.")
+@click.option("--walltime", metavar="TIME", help="12:00 (hours:minutes), 12h, 2d or HH:MM:SS.")
+@click.option("--user", metavar="NAME", help="Whose own limits are read too.")
+@click.option("--group", metavar="NAME", help="The same of a group.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.pass_obj
+def advise(config: Path | None, as_json: bool, **asked: str | None) -> None:
+    """Where a job should be submitted: every queue of every cluster, ranked, with the line to type.
+
+    Exit code 0 where it can start now, 1 where it has to wait everywhere, 2 where it is impossible.
+    """
+    sys.exit(show_advice(settings_of(config), {name: text or "" for name, text in asked.items()}, as_json))
 
 
 @main.command()

@@ -74,6 +74,7 @@ OWN_SCRIPTS = (
     "nodemap-table.js",
     "nodemap.js",
     "history.js",
+    "ask.js",
     "export.js",
     "past.js",
     "live.js",

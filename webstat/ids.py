@@ -24,3 +24,5 @@ REFRESH_SAID = "refresh-said"
 THEME = "theme"
 FIND = "find"  # the search box, made by search.js
 ME = "me"  # whose browser this is, made by me.js
+ASK = "ask"  # the fields of "Where can I run now?", made by ask.js
+ANSWERS = "answers"  # what they ask for

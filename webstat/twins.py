@@ -11,12 +11,15 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from agent.report import Job, Report
-from agent.tables import Column, Table, make_table, safe_text
+from agent.tables import Column, Table, make_table, render_table, safe_text
 from webstat.answers import outlook
+from webstat.answers.advise import Advice, Answer
 from webstat.answers.future import Future
+from webstat.answers.judge import Verdict
+from webstat.answers.words import when_words
 from webstat.data.frames import Capacity, Jobs
 from webstat.data.readings import Readings
-from webstat.format import NBSP, duration, number, plural, shorten, utc, zone_words
+from webstat.format import NBSP, When, duration, number, plural, shorten, utc, zone_words
 from webstat.health import Cluster, Health, State
 from webstat.reasons import DERIVED, reason
 from webstat.sentences import listed, together
@@ -90,9 +93,14 @@ def moment_line(at: int, exact: str, now: float) -> str:
 
 def says(health: Health, now: float) -> str:
     """The sentence about a cluster that is not live, its moments in UTC; empty for one that is."""
+    return said((health.matter, *health.rest), now)
+
+
+def said(sentence: Iterable[str | When], now: float) -> str:
+    """A sentence as text, its moments in UTC."""
     form = {"clock": utc, "age": lambda at: duration(now - at), "until": lambda at: duration(at - now)}
-    parts = [part if isinstance(part, str) else form[part.form](part.at) for part in health.rest]
-    return _plain("".join([health.matter, *parts]))
+    parts = [part if isinstance(part, str) else form[part.form](part.at) for part in sentence]
+    return _plain("".join(parts))
 
 
 def totals(capacity: Capacity, jobs: Jobs, stale: bool) -> str:
@@ -177,6 +185,67 @@ def clusters_table(clusters: Sequence[Counted], now: float) -> Table:
         known = about(cluster, health, now) | (counts(capacity, jobs) if capacity and jobs else {})
         rows.append(tuple(known.get(column.key) for column in columns))
     return Table("clusters", columns, rows, _plain(_together(clusters)))
+
+
+def advice_text(advice: Advice, now: float, width: int | None) -> list[str]:
+    """Where a job could run, for terminals: what is asked, a table of all queues that could take it, what would help."""
+    columns = (
+        Column("cluster", "CLUSTER", 24),
+        Column("queue", "QUEUE", 16),
+        Column("when", "START"),
+        Column("why", "WHY", 100),
+        Column("submit", "SUBMIT", 160),
+    )
+    rows = [
+        (one.cluster.name, one.queue, _plain(when_words(one)), said(one.judged.why, now), one.line)
+        for one in advice.answers
+    ]
+    lines = [_plain(f"Where a job of {advice.request.words} could run now:")]
+    lines.append(render_table(Table("advice", columns, rows, ""), width))
+    if advice.change is not None:
+        where = f"{advice.change.answer.cluster.name} {advice.change.answer.queue}"
+        lines.append(
+            _plain(
+                f"What would help most: {advice.change.words}: {where} would {_HELPS[advice.change.answer.verdict]}."
+            )
+        )
+    for one in advice.hopeless:
+        lines.append(_plain(f"{one.cluster.name} {one.queue}: {said(one.judged.why, now)}"))
+    return lines
+
+
+def advice_json(advice: Advice, now: float) -> dict[str, Any]:
+    """The same for machines; times unix seconds, None where not known."""
+    change = advice.change
+    return {
+        "request": _plain(advice.request.words),
+        "change": None if change is None else {"says": _plain(change.words), **_where(change.answer)},
+        "answers": [answer_json(one, now) for one in (*advice.answers, *advice.hopeless)],
+    }
+
+
+def answer_json(answer: Answer, now: float) -> dict[str, Any]:
+    """What one queue would do, and how well its cluster is known."""
+    return {
+        **_where(answer),
+        "room_until": answer.judged.until,
+        "expected_50": answer.p50_seconds,
+        "expected_90": answer.p90_seconds,
+        "similar": answer.similar or None,
+        "similar_days": answer.days or None,
+        "not_foretold": answer.not_foretold or None,
+        "because": said(answer.judged.why, now),
+        "submit": answer.line,
+        "taken_at": answer.cluster.taken_at,
+        "fresh": answer.fresh,
+    }
+
+
+def _where(answer: Answer) -> dict[str, str]:
+    return {"cluster": answer.cluster.name, "queue": answer.queue, "verdict": answer.verdict.value}
+
+
+_HELPS = {Verdict.NOW: "start it now", Verdict.LATER: "run it", Verdict.NEVER: "not run it"}
 
 
 def _together(clusters: Sequence[Counted]) -> str:

@@ -387,7 +387,7 @@ def test_an_empty_store_fills_by_itself(browser: Browser, tmp_path: Path) -> Non
         expect(page.locator("h1")).to_have_text("No data yet")
         builder = Builder(tmp_path / "store.sqlite")
         builder.add(Shape("one", "one", nodes=2, days=1))
-        expect(page.locator("h1")).to_have_text("2 clusters, 1 answering", timeout=15_000)
+        expect(page.locator("h2.ws-h1")).to_have_text("2 clusters, 1 answering", timeout=15_000)
         builder.close()
         watched.check()
         context.close()
@@ -416,7 +416,7 @@ def test_a_store_that_breaks_is_said_and_tried_again(browser: Browser, tmp_path:
         path.unlink()
         builder = Builder(path)
         builder.add(Shape("one", "one", nodes=2, days=1))
-        expect(page.locator("h1")).to_have_text("1 cluster", timeout=20_000)
+        expect(page.locator("h2.ws-h1")).to_have_text("1 cluster", timeout=20_000)
         builder.close()
         context.close()
 
@@ -430,13 +430,13 @@ def test_a_store_that_breaks_under_an_open_page_leaves_it_as_it_was(browser: Bro
     with served(settings_for(f"sqlite:///{path}", "one")) as server:
         page = context.new_page()
         opened(page, server.url + "/")
-        expect(page.locator("h1")).to_have_text("1 cluster", timeout=20_000)
+        expect(page.locator("h2.ws-h1")).to_have_text("1 cluster", timeout=20_000)
         path.rename(away)
         path.write_bytes(b"no database at all, and long enough to be looked into" * 50)
         page.locator("#theme").click()  # what asks for a drawing
         expect(page.locator("#demo")).to_contain_text("What you see is as it was", timeout=20_000)
         expect(page.locator("main section.card").first).to_be_visible()
-        expect(page.locator("h1")).to_have_text("1 cluster")
+        expect(page.locator("h2.ws-h1")).to_have_text("1 cluster")
         path.unlink()
         away.rename(path)
         expect(page.locator("#demo")).to_be_empty(timeout=30_000)

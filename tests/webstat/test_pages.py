@@ -186,7 +186,8 @@ def test_a_new_report_draws_its_pages_and_no_other(tmp_path: Path) -> None:
 
 def test_the_overview_leads_with_what_is_free(site: Site) -> None:
     words = said(site.page("/"))
-    assert words.startswith("10 clusters, 7 answering")
+    assert words.startswith("Where can I run now?")
+    assert "10 clusters, 7 answering" in words
     assert "Without biox3, newton and fresh:" in words
     assert "cores were free of 6,400" in words
     assert "Does not answer (timeout). Below is its state at" in words

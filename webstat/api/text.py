@@ -17,7 +17,9 @@ from fastapi.responses import Response
 from agent.report import Report
 from agent.tables import make_table, render_table, table_to_json
 from webstat import twins
+from webstat.answers.advise import advise
 from webstat.answers.future import future
+from webstat.answers.request import USUAL, WORDS, read_request
 from webstat.api.answers import answer_once
 from webstat.api.asked import Asking
 from webstat.cache import Memory
@@ -49,7 +51,12 @@ def router() -> APIRouter:
         if isinstance(width, str):
             return _refused(request, 400, width)
         table = render_table(twins.clusters_table(_counted(there, now), now), width)
-        lines = [*seen_lines(there), *moment_lines(there, there.clusters(), _zone(source)), table]
+        lines = [
+            *seen_lines(there),
+            *moment_lines(there, there.clusters(), _zone(source)),
+            table,
+            *_advice(there, request, now, width),
+        ]
         return answer_once(request, ("\n".join(lines) + "\n").encode("utf-8", "replace"), TEXT)
 
     @routes.get("/clusters.json")
@@ -105,6 +112,16 @@ def router() -> APIRouter:
         return answer_once(request, orjson.dumps(head))
 
     return routes
+
+
+def _advice(there: Source, request: Request, now: float, width: int | None) -> list[str]:
+    """Where the job could run that the address asks for, else the usual one; only of the present."""
+    if isinstance(there, Past):
+        return []
+    wish, problems = read_request(request.query_params)
+    lines = [f"{name} cannot be read: {hint}." for name, hint in problems.items()]
+    asked = any(request.query_params.get(word) for word in WORDS)
+    return ["", *lines, *twins.advice_text(advise(there, wish if asked else USUAL, now), now, width)]
 
 
 def _reports(there: Source, cluster: Cluster) -> list[tuple[str, Report]]:

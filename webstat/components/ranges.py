@@ -12,9 +12,11 @@ LONGEST = 3 * DAY
 """Seconds at the right end of the axis."""
 
 
-def place(seconds: float) -> float:
-    """Where a time stands on the axis: 0 is now, 1 is LONGEST or later; equal factors are equal distances."""
-    return min(1.0, math.log1p(max(0.0, seconds) / MINUTE) / math.log1p(LONGEST / MINUTE))
+def place(seconds: float, shortest: float = MINUTE) -> float:
+    """Where a time stands on the axis: 0 is now, 1 is LONGEST or later; from about `shortest` on equal factors are equal
+    distances.
+    """
+    return min(1.0, math.log1p(max(0.0, seconds) / shortest) / math.log1p(LONGEST / shortest))
 
 
 def range_bar(low: float, high: float, label: str) -> html.Div:

@@ -112,7 +112,7 @@ def free(
     members = members_of(nodes)
     # A queue that is not listed is named by jobs alone: no place, unless nothing is listed.
     listed = frames.queues_frame(queues, totals if queues.empty else _NO_TOTALS, _NO_WAITS)
-    waiting = _waiting(totals)
+    waiting = waiting_by_queue(totals)
     places = []
     for queue in listed.itertuples():
         if queue.routing or queue.name in reserved:
@@ -172,7 +172,7 @@ def _room(nodes: pd.DataFrame, capacity: Capacity, gpus_free: int | None) -> Roo
     )
 
 
-def _waiting(totals: pd.DataFrame) -> dict[str, int]:
+def waiting_by_queue(totals: pd.DataFrame) -> dict[str, int]:
     """Queue -> jobs queued in it; one that waits in several (`batch,long`, as Slurm writes it) counts in each."""
     waiting: dict[str, int] = {}
     queued = totals.loc[totals["state"].isin(frames.QUEUED), ["queue", "jobs"]]

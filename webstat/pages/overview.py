@@ -1,4 +1,4 @@
-"""The overview: all clusters, each with what is free first. Silent clusters stay in their place."""
+"""The overview: where a job could run, then all clusters, each with what is free first. Silent clusters stay in their place."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from webstat.data.frames import Capacity, Jobs
 from webstat.figures.spark import spark_figure
 from webstat.format import DAY, hours, number, percent, plural, wait
 from webstat.health import Cluster, Health
+from webstat.pages.ask import ask
 from webstat.pages.changed import changed
 from webstat.pages.mine import mine, who_are_you
 from webstat.view import View
@@ -23,20 +24,20 @@ BACKLOG = "Core-hours asked by queued jobs, divided by all cores of the cluster"
 
 
 def layout(view: View) -> list[Part]:
-    """The headline with totals, one card a cluster in the order of the settings, my jobs, and what changed."""
+    """Where a job could run, the headline with totals, one card a cluster in the order of the settings, my jobs, and what changed."""
     seen = {c.name: (view.source.capacity(c), frames.jobs(view.source.totals(c))) for c in view.clusters if c.report}
     answering = [c for c in view.clusters if not view.health(c).stale]
     left_out = [c.title for c in view.clusters if view.health(c).stale]
     where, free, rest = sentences.together([seen[c.name] for c in answering if c.name in seen], left_out)
     headline = html.Div(
         [
-            html.H1(sentences.answering(len(view.clusters), len(answering)), className="ws-h1"),
+            html.H2(sentences.answering(len(view.clusters), len(answering)), className="ws-h1"),
             html.Span([where, strong(free), rest], className="text-body-secondary") if answering else None,
         ],
         className="d-flex flex-wrap align-items-baseline column-gap-3 mb-3",
     )
     cards = [html.Div(_card(c, seen.get(c.name), view), className="col-12 col-md-6 col-xl-4") for c in view.clusters]
-    body = [headline, html.Div(cards, className="row g-3 mb-3")]
+    body = [ask(view), headline, html.Div(cards, className="row g-3 mb-3")]
     if view.me is None:
         return [*body, who_are_you(), changed(view)]
     mine_first = [

@@ -44,6 +44,7 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "/api/v1/history/jobs": ("/api/v1/history/jobs?range=7d", "/api/v1/history/jobs?range=7d&user={stranger}"),
     "/api/v1/history/mix": ("/api/v1/history/mix?by=user",),
     "/api/v1/history/all.zip": ("/api/v1/history/all.zip?by=user",),
+    "/api/v1/advice": ("/api/v1/advice?cores=1&walltime=1:00", "/api/v1/advice?gpus=1&user={stranger}"),
     "/api/v1/usage": tuple(f"/api/v1/usage?by={by}" for by in ("user", "group", "account")),
     "/api/v1/usage/day": tuple(f"/api/v1/usage/day?by={by}" for by in ("user", "group")),
     "/api/v1/jobs": ("/api/v1/jobs", "/api/v1/jobs?format=csv"),

@@ -58,6 +58,7 @@ UNREADABLE: dict[str, Any] = {
 NO_SCHEMA_SAYS_SO = (
     "There is no cluster", "No cluster is named", "A range is either range, or from and to", "is no time zone",
     "has not come yet", "no moment that there is", "is no date", "ends before it begins", "from 1 to 20,000", "step=",
+    "cores cannot be read: ", "walltime cannot be read: ",
 )  # fmt: skip
 """Why a question that follows the description may be refused all the same: words that do not go together, names and
 dates that there are none of."""

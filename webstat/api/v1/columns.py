@@ -42,6 +42,7 @@ COLUMNS: Mapping[str, Column] = {
         started_at="when it started",
         ended_at="when it ended",
         expected_at="when it is expected to start or end, or when it ended",
+        room_until="until when room is free for it: where it starts now, else for a job that is short enough",
         taken_at="when the report was taken that the row is from",
     ),
     **_columns(
@@ -76,6 +77,10 @@ COLUMNS: Mapping[str, Column] = {
         asked="when past jobs were asked about: first, as they came, or waiting, after an hour",
         limits="what limits the queue, in words; what is not understood in the scheduler's own",
         place="cluster, queue or property: what the room is of",
+        verdict="now, later or impossible: whether a job that is submitted now starts there",
+        because="why, with the number of the limit that forbids it",
+        not_foretold="why no times are expected",
+        submit="the line that submits it there",
     ),
     **_columns("whole", "hours", hour="hour of the day by the zone of the question, 0 to 23"),
     **_columns(
@@ -144,7 +149,9 @@ COLUMNS: Mapping[str, Column] = {
         jobs_suspended="jobs that are suspended",
         jobs="jobs that the waits, or the shares, rest on",
         waiting="jobs that wait there",
+        similar="similar jobs that the expected times rest on",
     ),
+    **_columns("whole", "days", similar_days="over which these were submitted"),
     **_columns(
         "whole",
         report="number of the report that the row is from; another one says that all else may have changed",
@@ -209,6 +216,8 @@ COLUMNS: Mapping[str, Column] = {
         wait_75="the same of 75 %",
         wait_90="the same of 90 %",
         wait_95="the same of 95 %",
+        expected_50="within which half of such jobs start from now on",
+        expected_90="the same of 90 %",
         wait_seconds="from when the job could have started to its start",
         run_seconds="from its start to its end, or to the newest report",
         waited_seconds="how long it waits, or waited",

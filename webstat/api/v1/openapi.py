@@ -176,6 +176,7 @@ def _by_name(values: Mapping[str, Any], words: str) -> dict[str, Any]:
 _TIME = {"type": "string", "format": "date-time"}
 _TIME_IF_KNOWN = {"type": ["string", "null"], "format": "date-time"}
 _NUMBERS = {"type": ["object", "null"], "additionalProperties": {"type": ["number", "null"]}}
+_TEXT = {"type": "string"}
 _RANGE = _object(since=_TIME, until=_TIME)
 
 _CLUSTER = _object(
@@ -202,6 +203,14 @@ _NOW_META = _object(
         ),
         "step_seconds": _said("integer", "Length of a bucket"),
         "by": _said("string", "What it is divided by"),
+        "request": _said("string", "The job that is asked for, in words"),
+        "change": {
+            "description": "The one change of it that would help most, and where; null where none changes a verdict, or none is needed",
+            "anyOf": [
+                {"type": "null"},
+                _object(says=_TEXT, cluster=_TEXT, queue=_TEXT, verdict=_TEXT),
+            ],
+        },
     },
     at={**_TIME, "description": "The moment that is told of"},
     **_ALWAYS,

@@ -170,6 +170,28 @@ FREE: Words = {
     "name": _several("names of clusters, queues or properties", "batch"),
 }
 
+_PERSON = {"type": "string", "minLength": 1, "maxLength": 100}
+
+ADVICE: Words = {
+    "cluster": _CLUSTER,
+    "cores": _number("cores in all", 1, 10_000_000, example=24),
+    "nodes": _number("on so many different nodes; anywhere where not told", 1, 10_000_000, example=2),
+    "cores_per_node": _number("cores on each node", 1, 10_000_000, example=12),
+    "gpus": _number("GPUs in all", 0, 10_000_000, example=1),
+    "memory": Word(
+        "memory over all nodes; in GB where no unit is told",
+        {"type": "string", "pattern": "^[1-9][0-9]{0,5}(kb|mb|gb|tb)?$"},
+        "96gb",
+    ),
+    "walltime": Word(
+        "hours:minutes, HH:MM:SS, or a number of days, hours or minutes; a job without one fits before nothing that is to come",
+        {"type": "string", "pattern": "^([0-9]{1,5}:[0-5][0-9](:[0-5][0-9])?|[1-9][0-9]{0,3}(d|h|m|min))$"},
+        "4:00",
+    ),
+    "user": Word("whose limits are read, beside those that hold for all", _PERSON, "alice"),
+    "group": Word("whose limits are read too; the user's own where not told", _PERSON, "physics"),
+}
+
 JOBS_NOW: Words = {
     "q": Word(
         "words that must stand in a job's id, names or reason",
@@ -257,6 +279,8 @@ def _misread(name: str, text: str, word: Word) -> str | None:
     if "enum" in schema and text not in schema["enum"]:
         return f"{name}={shorten(text, 40)!r} is unknown; write one of {', '.join(schema['enum'])}."
     if "pattern" in schema and not re.fullmatch(schema["pattern"].strip("^$"), text, re.ASCII):
+        if schema["pattern"] not in (AT, MOMENT):
+            return f"{name}={shorten(text, 40)!r} cannot be read: {word.said}; write e.g. {word.example}."
         return f"{name}={shorten(text, 40)!r} is no moment; write a date, a date with time, or unix seconds, e.g. {word.example}."
     if len(text) > schema.get("maxLength", len(text)):
         return f"{name} has at most {schema['maxLength']} characters, not {len(text):,}."

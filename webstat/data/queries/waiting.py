@@ -146,3 +146,43 @@ def _load(engine: Engine, cluster_id: int, owner: ColumnElement[Any] | None = No
     )
     frame["id"] = pd.Series(map(join_id, frame["id"], frame.pop("server")), dtype="str", index=frame.index)
     return with_words(frame, JOB_STATES)
+
+
+@counts_all
+def load_alike_counted(engine: Engine, cluster_id: int) -> pd.DataFrame:
+    """The same jobs, those together that ask for the same and of which the same is said; to be counted, and not listed.
+
+    queue str, state str, cores, nodes, gpus int64, comment, hold, depends_on object (str or None), jobs int64,
+    submitted_at int64 (the first), estimated_start_at float64 (the first; NaN where not told).
+    """
+    j, live = schema.job.c, schema.job_live.c
+    alike = (j.queue_id, j.state, j.cores, j.nodes, j.gpus, live.comment, j.hold, j.depends_on)
+    sums = (
+        select(
+            *alike,
+            func.count().label("jobs"),
+            func.min(j.submitted_at).label("first"),
+            func.min(live.estimated_start_at).label("start"),
+        )
+        .select_from(schema.job)
+        .outerjoin(schema.job_live, live.job_id == j.id)
+        .where(j.cluster_id == cluster_id, j.ended_at.is_(None), j.state.in_(_WAITING))
+        .group_by(*alike)
+        .subquery()
+    )
+    s = sums.c
+    query = select(
+        schema.word.c.text, s.state, s.cores, s.nodes, s.gpus, s.comment, s.hold, s.depends_on, s.jobs, s.first, s.start
+    ).join(schema.word, schema.word.c.id == s.queue_id)
+    frame = read_frame(
+        engine,
+        query,
+        {
+            "queue": "str",
+            **dict.fromkeys(("state", "cores", "nodes", "gpus"), "int64"),
+            **dict.fromkeys(("comment", "hold", "depends_on"), "object"),
+            **dict.fromkeys(("jobs", "submitted_at"), "int64"),
+            "estimated_start_at": "float64",
+        },
+    )
+    return with_words(frame, JOB_STATES)

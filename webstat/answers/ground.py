@@ -1,0 +1,303 @@
+"""What a cluster has for a job that is submitted now: nodes as arrays, queues with theirs, and whose the room is.
+
+Made once per report, whatever is asked. Room that a waiting job would fit in is taken to be its own; room that one
+would need which does not fit is promised to it, until the scheduler's own estimate of its start where there is one.
+Jobs that wait for something else than room want none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from agent.states import NodeState
+from webstat.answers.fit import Numbers, Shape
+from webstat.answers.forbid import Use, Who
+from webstat.answers.releases import releases
+from webstat.data import frames
+from webstat.data.free import RESERVATION_QUEUE, members_of, waiting_by_queue
+from webstat.data.limits import Limit, Limits, parse_limits
+from webstat.data.queries.changes import load_reservations
+from webstat.data.queries.waiting import load_alike_counted
+from webstat.data.reservations import Kept, begins_by_node, kept, next_for_all
+from webstat.data.waiting import kinds_of
+
+if TYPE_CHECKING:
+    from webstat.data.source import Source
+    from webstat.health import Cluster
+
+WANT_ROOM = frozenset({"full", "order", "kept", "unsaid", "not_kept", "hidden", "other", "array_begun", "moving"})
+"""Kinds of reason (reasons.KINDS) of jobs that may start as soon as there is room."""
+
+Places = NDArray[np.int64]
+"""Which nodes, by their places in the arrays."""
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """A cluster's nodes; numbers that are not told are NaN."""
+
+    cores: Numbers
+    idle: Numbers
+    """Cores that no job holds, on nodes that take work and are not reserved."""
+    left: Numbers
+    """The same, less what waiting jobs fit in."""
+    gpus: Numbers
+    gpus_idle: Numbers
+    gpus_left: Numbers
+    memory: Numbers
+    memory_idle: Numbers
+    serves: NDArray[np.bool_]
+    """Whether it is in service."""
+    begins: Numbers
+    """When the next reservation of it begins; infinity where none is to come."""
+    promised: Numbers
+    """Until when its room is not needed for waiting jobs; minus infinity where nobody knows, infinity where nobody waits for it."""
+
+    @property
+    def until(self) -> Numbers:
+        """Until when each may be used."""
+        return np.minimum(self.begins, self.promised)
+
+
+@dataclass(frozen=True, eq=False)
+class Queue:
+    """A queue that jobs can be submitted to."""
+
+    name: str
+    nodes: Nodes
+    """Those of the cluster, less what is for jobs ahead: of this queue, and of those whose priority is not lower."""
+    state: str
+    """As frames.queues_frame() says it."""
+    limits: Limits
+    places: Places
+    """Its nodes; all of the cluster where it is not told which."""
+    sure: Places
+    """Those that are its for certain: where it is not told which, the ones on which its jobs run."""
+    longest: float
+    """The walltime that is known to be possible, seconds; infinity where the scheduler tells its limits."""
+    waiting: int
+    """Jobs queued in it."""
+    gpus_only: bool
+    """Whether each of its nodes has GPUs, and others of the cluster have none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """A cluster at its newest report."""
+
+    queues: tuple[Queue, ...]
+    closed: Kept | None
+    """The first reservation that covers every node, running or to come."""
+    _uses: Mapping[tuple[str, str, str], Use] = field(repr=False)
+    """By whom (all, user, group), their name, and queue."""
+    _groups: Mapping[str, frozenset[str]] = field(repr=False)
+
+    def uses(self, queue: str, who: Who) -> dict[str, Use]:
+        """What all hold in a queue, and what the user and their groups do where they are named."""
+        found = {"all": self._uses.get(("all", "", queue), Use())}
+        if who.user is not None:
+            found["user"] = self._uses.get(("user", who.user, queue), Use())
+        for group in who.groups:
+            found["group"] = found.get("group", Use()) + self._uses.get(("group", group, queue), Use())
+        return found
+
+    def groups_of(self, user: str) -> frozenset[str]:
+        """The groups under which a user's jobs run or wait."""
+        return self._groups.get(user, frozenset())
+
+
+def at(source: Source, cluster: Cluster) -> Ground:
+    """The ground at a cluster's newest report. Raises StoreEmpty, StoreBroken."""
+
+    def make() -> Ground:
+        number = cluster.id or 0
+        return ground(
+            source.nodes(cluster),
+            source.queues(cluster),
+            source.totals(cluster),
+            source.read(load_alike_counted, number, stamp=cluster.report),
+            source.read(load_reservations, number, stamp=cluster.report),
+            cluster.scheduler_kind,
+            cluster.taken_at or 0.0,
+            releases(source, cluster) if cluster.scheduler_kind == "slurm" else None,
+        )
+
+    return source.remember(("ground", cluster.id, cluster.report), make)
+
+
+def ground(
+    nodes: pd.DataFrame,
+    queues: pd.DataFrame,
+    totals: pd.DataFrame,
+    waiting: pd.DataFrame,
+    reservations: pd.DataFrame,
+    kind: str | None,
+    taken_at: float,
+    running: pd.DataFrame | None = None,
+) -> Ground:
+    """The ground from load_nodes(), load_queues(), load_job_totals(), load_alike_counted() and load_reservations().
+
+    Slurm's commands tell neither which nodes a partition has nor how long its jobs may be: there `running`, releases() as
+    far as node, queue, started_at and ends_by go, tells what is possible for certain.
+    """
+    found = kept(reservations, nodes, taken_at)
+    members = {name: np.array(places) for name, places in members_of(nodes).items()}
+    listed = frames.queues_frame(queues, totals if queues.empty else totals.iloc[:0], _NO_WAITS)
+    everywhere = np.arange(len(nodes))
+    tied = {name: members.get(name, everywhere) for name in listed["name"]}
+    proved = {} if running is None else _proved(running, nodes)
+    states = dict(zip(listed["name"], listed["state"], strict=True))
+    wanting = _wanting(waiting, states)
+    priority = queues.set_index("name")["priority"].fillna(0.0)
+    # Jobs of queues with a lower priority come after those of the queue.
+    ranks = {name: float(priority.get(name, 0.0)) for name in tied}
+    before = {rank: [name for name, one in ranks.items() if one >= rank] for rank in set(ranks.values())}
+    shared = {
+        rank: _share(_nodes(nodes, found, totals), wanting[_waits_in(wanting, names)], tied)
+        for rank, names in before.items()
+    }
+    reserved = set(reservations["queue"].dropna())
+    if kind == "openpbs":
+        reserved |= {name for name in tied if RESERVATION_QUEUE(name)}
+    waits, texts = waiting_by_queue(totals), dict(zip(queues["name"], queues["limits"], strict=True))
+    offered = []
+    for row in listed.itertuples():
+        if row.routing or row.name in reserved:
+            continue
+        limits = _with_walltime(parse_limits(texts.get(row.name)), row.max_walltime_seconds)
+        # Slurm's queues are partitions, which have nodes of their own.
+        told = kind != "slurm" or len(tied) < 2 or row.name in members
+        runs_on, longest = proved.get(row.name, (everywhere[:0], 0.0))
+        places, there = tied[row.name], shared[ranks[row.name]]
+        has_gpus = there.gpus[places] > 0
+        offered.append(
+            Queue(
+                name=row.name,
+                nodes=there,
+                state=row.state,
+                limits=limits,
+                places=places,
+                sure=places if told else runs_on,
+                longest=longest if kind == "slurm" and limits.of("walltime", "job") is None else np.inf,
+                waiting=waits.get(row.name, 0),
+                gpus_only=bool(has_gpus.size) and bool(has_gpus.all()) and not bool((there.gpus > 0).all()),
+            )
+        )
+    return Ground(tuple(offered), next_for_all(found), _uses(totals), _groups(totals))
+
+
+def _proved(running: pd.DataFrame, nodes: pd.DataFrame) -> dict[str, tuple[Places, float]]:
+    """Queue -> on which nodes its jobs run, and the longest walltime of them."""
+    placed = {name: place for place, name in enumerate(nodes["name"])}
+    asked = (running["ends_by"] - running["started_at"]).fillna(0.0)
+    found = {}
+    for queue, jobs in running.groupby("queue"):
+        there = sorted({placed[name] for name in jobs["node"] if name in placed})
+        found[str(queue)] = np.array(there, dtype=np.int64), float(asked[jobs.index].max())
+    return found
+
+
+def _with_walltime(limits: Limits, seconds: float) -> Limits:
+    """The limits, with that of walltime where it is told apart from them."""
+    if np.isnan(seconds) or limits.of("walltime", "job") is not None:
+        return limits
+    return Limits((*limits.known, Limit("walltime", int(seconds), "job")), limits.raw)
+
+
+def _nodes(nodes: pd.DataFrame, found: Iterable[Kept], totals: pd.DataFrame) -> Nodes:
+    """The nodes before anything is given to those who wait."""
+    found = list(found)
+    running = {name for one in found if one.runs for name in one.nodes}
+    takes = nodes["state"].isin(frames.TAKES_WORK) & ~nodes["name"].isin(running)
+    cores = nodes["cores"].fillna(0)
+    # How much of a node is taken need not be told; then only one that is called free is known to be.
+    taken = nodes["cores_used"].fillna(cores.where(nodes["state"] != NodeState.FREE.value, 0))
+    idle = (cores - taken).clip(lower=0).where(takes, 0)
+    gpus = nodes["gpus"].fillna(0)
+    gpus_idle = (gpus - nodes["gpus_used"]).clip(lower=0)
+    held = totals.loc[totals["state"].isin(frames.IN_USE), "gpus"].sum()
+    if nodes["gpus_used"].isna().all() and not held:
+        gpus_idle = gpus
+    used = nodes["memory_used_bytes"].mask(nodes["memory_used_bytes"].isna() & ~(nodes["cores_used"] > 0), 0.0)
+    begins = nodes["name"].map(begins_by_node(found)).astype("float64").fillna(np.inf)
+    left, gpus_left = idle.to_numpy(dtype="float64"), gpus_idle.where(takes, 0).to_numpy(dtype="float64")
+    return Nodes(
+        cores=cores.to_numpy(dtype="float64"),
+        idle=left,
+        left=left.copy(),
+        gpus=gpus.to_numpy(dtype="float64"),
+        gpus_idle=gpus_left,
+        gpus_left=np.nan_to_num(gpus_left),
+        memory=nodes["memory_bytes"].to_numpy(dtype="float64"),
+        memory_idle=(nodes["memory_bytes"] - used).clip(lower=0).to_numpy(dtype="float64"),
+        serves=(~nodes["state"].isin(frames.OUT)).to_numpy(dtype="bool"),
+        begins=begins.to_numpy(dtype="float64"),
+        promised=np.full(len(nodes), np.inf),
+    )
+
+
+def _wanting(waiting: pd.DataFrame, states: Mapping[str, str]) -> pd.DataFrame:
+    """The jobs that would take room, those of one kind together, the first submitted first: queue, cores, nodes, gpus, jobs, start."""
+    queued = waiting[waiting["state"].isin(frames.QUEUED)]
+    wanting = queued[kinds_of(queued, states).isin(WANT_ROOM)]
+    alike = wanting.groupby(["queue", "cores", "nodes", "gpus"], as_index=False, sort=False)
+    found = alike.agg(jobs=("jobs", "sum"), start=("estimated_start_at", "min"), first=("submitted_at", "min"))
+    return found.sort_values("first", kind="stable", ignore_index=True)
+
+
+def _waits_in(wanting: pd.DataFrame, names: list[str]) -> pd.Series:
+    """Which jobs wait in one of these queues, or in several."""
+    # Slurm lets a job wait in several partitions at once: `batch,long`.
+    return wanting["queue"].isin(names) | wanting["queue"].str.contains(",")
+
+
+def _share(nodes: Nodes, wanting: pd.DataFrame, tied: Mapping[str, Places]) -> Nodes:
+    """The nodes once those that wait have been given what they fit in, and promised what they would need."""
+    planned, unplanned = np.full(len(nodes.cores), np.inf), np.zeros(len(nodes.cores), dtype="bool")
+    everywhere = np.arange(len(nodes.cores))
+    for row in wanting.itertuples():
+        parts = max(1, row.nodes)
+        shape = Shape(parts, max(1, -(-row.cores // parts)), -(-row.gpus // parts), apart=False)
+        own = [tied[name] for name in {row.queue, *row.queue.split(",")} if name in tied]
+        places = np.unique(np.concatenate(own)) if own else everywhere
+        slots = shape.slots(nodes.left[places], nodes.gpus_left[places], nodes.left[places])
+        fitting = min(row.jobs, int(slots.sum()) // parts)
+        if fitting:
+            before = np.cumsum(slots) - slots
+            taken = np.clip(fitting * parts - before, 0, slots)
+            nodes.left[places] -= taken * shape.cores
+            nodes.gpus_left[places] -= taken * shape.gpus
+        if fitting < row.jobs:
+            able = places[(nodes.cores[places] >= shape.cores) & (nodes.gpus[places] >= shape.gpus)]
+            able = able if able.size else places  # its parts are not what they seem
+            if np.isnan(row.start):
+                unplanned[able] = True
+            else:
+                planned[able] = np.minimum(planned[able], row.start)
+    # Around the first start that a scheduler foretells it lets shorter jobs run, also before others that wait.
+    promised = np.where(np.isfinite(planned), planned, np.where(unplanned, -np.inf, np.inf))
+    return replace(nodes, promised=promised)
+
+
+def _uses(totals: pd.DataFrame) -> dict[tuple[str, str, str], Use]:
+    found: dict[tuple[str, str, str], Use] = {}
+    columns = ["user", "group", "queue", "state", "jobs", "cores", "gpus"]
+    for user, group, queue, state, jobs, cores, gpus in totals[columns].itertuples(index=False, name=None):
+        use = Use(jobs, cores, gpus, jobs) if state in frames.IN_USE else Use(living=jobs)
+        for key in (("all", "", queue), ("user", user, queue), ("group", group, queue)):
+            found[key] = found.get(key, Use()) + use
+    return found
+
+
+def _groups(totals: pd.DataFrame) -> dict[str, frozenset[str]]:
+    pairs = totals[["user", "group"]].drop_duplicates()
+    return {str(user): frozenset(groups) for user, groups in pairs.groupby("user")["group"]}
+
+
+_NO_WAITS = pd.DataFrame({"queue": pd.Series(dtype="str"), "wait_seconds": pd.Series(dtype="int64")})
