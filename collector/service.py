@@ -162,11 +162,12 @@ class Service:
         """One poll: ask, store, announce; a failure is stored and announced too."""
         begun = time.time()
         collector = self._settings.collector
+        outcome: Stored | PollFailed
         try:
             peers = peers_of(watch.entry, collector)  # read again: keys may be changed meanwhile
             reply = await fetch_reply(self._context, peers, "report", collector.timeout_seconds, collector.retries)
             report, outcome = await self._in_thread(self._store_reply, watch, reply, begun)
-            if outcome.is_new:
+            if isinstance(outcome, Stored) and outcome.is_new:
                 await self._teller.after_report(watch.id, report, watch.period)
         except PollFailed as error:
             outcome = error
@@ -184,13 +185,9 @@ class Service:
             )
             log.warning(
                 "poll failed cluster=%s code=%s failures=%d next_in=%.0fs message=%r",
-                watch.name,
-                outcome.code,
-                watch.failures,
-                watch.due_at - time.time(),
-                str(outcome),
-            )
-            await self._teller.after_failure(watch.id, watch.failures, watch.period)
+                watch.name, outcome.code, watch.failures, watch.due_at - time.time(), str(outcome),
+            )  # fmt: skip
+            await self._teller.after_failure(watch.id, watch.failures)
             await self._announce(watch, None, None, outcome.code)
         elif outcome.is_new:
             await self._announce(watch, outcome.report, outcome.taken_at, None)
@@ -268,6 +265,7 @@ class Service:
                 watch.held = False
                 watch.wanted.set()
         if new:
+            self._teller.wake()
             log.info("polling clusters=%s", ",".join(watch.name for watch in new))
 
     async def _keep_polling(self, watch: Watch) -> None:

@@ -58,13 +58,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a rule knows from the reports before: times of reports, unix seconds."""
+    """What a rule knows from the reports before: times of reports, unix seconds. It changes only when something does."""
 
     told: bool = False
     """It has told of what holds, and is not ready yet to tell again."""
     held_since: float | None = None
     clear_since: float | None = None
-    looked_at: float | None = None
 
     @classmethod
     def read(cls, text: str | None) -> Memory:
@@ -105,19 +104,17 @@ class Fired:
     facts: Mapping[str, Any]
 
 
-def step(rule: Rule, memory: Memory, look: Look | None, at: float, period: float) -> tuple[Memory, Fired | None]:
-    """What a rule knows after a look at `at`, and what it tells."""
+def step(rule: Rule, memory: Memory, look: Look | None, at: float, unbroken: bool) -> tuple[Memory, Fired | None]:
+    """What a rule knows after a look at `at`, and what it tells; `unbroken` says that nothing was missed since the last."""
     if look is None:
-        return memory, None
-    unbroken = memory.looked_at is not None and at - memory.looked_at <= GAP_PERIODS * period
+        return Memory(memory.told), None
     if not look.holds:
         clear = memory.clear_since if unbroken and memory.clear_since is not None else at
-        return Memory(memory.told and at - clear < REARM_SECONDS, None, clear, at), None
+        return Memory(memory.told and at - clear < REARM_SECONDS, None, clear), None
     since = memory.held_since if unbroken and memory.held_since is not None else at
     patience = rule.number if rule.kind is Kind.STUCK else 0
     now = not memory.told and at - max(since, look.since) >= patience
-    after = Memory(memory.told or now, since, None, at)
-    return after, Fired(look.words, look.facts) if now else None
+    return Memory(memory.told or now, since, None), Fired(look.words, look.facts) if now else None
 
 
 def look_at_job(rule: Rule, seen: JobSeen | None) -> Look | None:

@@ -182,8 +182,8 @@ class Deliverer:
             return
         if settings.smtp is None:
             raise Refused("this site sends no e-mails any more")
-        lines = [f"{one['words']}." for one in message.notices]
-        written = mail.write_mail(settings, message.to, message.id, lines, now)
+        words = [one["words"] for one in message.notices]
+        written = mail.write_mail(settings, message.to, message.id, words, now)
         await asyncio.to_thread(mail.send_mail, settings, written)
 
 

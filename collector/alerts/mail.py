@@ -22,10 +22,10 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def write_mail(settings: NotifySettings, to: str, message: str, lines: Sequence[str], at: float) -> EmailMessage:
-    """What is sent: the first line as its subject where there is but one, and all of them in it."""
+def write_mail(settings: NotifySettings, to: str, message: str, words: Sequence[str], at: float) -> EmailMessage:
+    """What is sent: `words` are sentences without their full stops; the first is in its subject, all are in it."""
     sender = settings.smtp_from or ""
-    subject = one_line(lines[0] if len(lines) == 1 else f"{len(lines)} notices: {lines[0]}")
+    subject = one_line(words[0] if len(words) == 1 else f"{len(words)} notices: {words[0]}")
     mail = EmailMessage(policy=SMTP)
     mail["From"], mail["To"] = sender, to
     mail["Subject"] = subject if len(subject) <= LONGEST_SUBJECT else subject[: LONGEST_SUBJECT - 1] + "…"
@@ -34,7 +34,7 @@ def write_mail(settings: NotifySettings, to: str, message: str, lines: Sequence[
     mail["Auto-Submitted"] = "auto-generated"
     end = "You asked webstat to be told"
     end += f"; your rules: {settings.page}/tell" if settings.page else '; your rules are on its page "Tell me when".'
-    mail.set_content("\n".join([*(one_line(line) for line in lines), "", "-- ", end, ""]))
+    mail.set_content("\n".join([*(f"{one_line(one)}." for one in words), "", "-- ", end, ""]))
     return mail
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, or_
 
 from agent.report import Report
 from collector.alerts.decide import (
+    GAP_PERIODS,
     OF_JOBS,
     Fired,
     JobSeen,
@@ -32,7 +33,7 @@ from collector.alerts.decide import (
 from collector.alerts.webhook import is_allowed, make_secret
 from collector.alerts.wishes import Add, OfRule, Renew, Wish, read_wish
 from collector.rows import split_id
-from collector.schema import cluster, delivery, job, listener, node, notice, queue, rule, word
+from collector.schema import cluster, delivery, job, listener, node, notice, poll, queue, rule, word
 from collector.settings import NotifySettings
 
 log = logging.getLogger("collector.alerts")
@@ -80,6 +81,8 @@ class Rules:
             return 0
         at = report.taken_at
         with self._engine.begin() as connection:
+            before = _report_before(connection, cluster_id, at)
+            unbroken = before is not None and at - before <= GAP_PERIODS * period
             seen = _jobs_of(connection, rules)
 
             def look(one: Rule, row: RowMapping) -> Look | None:
@@ -91,9 +94,9 @@ class Rules:
                 last = _last_start(connection, cluster_id, one.subject, int(at - one.number)) if stuck else None
                 return look_at_report(one, report, last)
 
-            return self._decide(connection, rules, look, at, period)
+            return self._decide(connection, rules, look, at, unbroken)
 
-    def after_failure(self, cluster_id: int, failures: int, period: float) -> int:
+    def after_failure(self, cluster_id: int, failures: int) -> int:
         """The same after a poll that failed `failures` times in a row: only silence is told by it."""
         now = time.time()
         rules = self._rules_of(cluster_id, now, rule.c.kind == Kind.SILENT.value)
@@ -101,7 +104,7 @@ class Rules:
             return 0
         with self._engine.begin() as connection:
             known = bool(connection.execute(select(cluster.c.report).where(cluster.c.id == cluster_id)).scalar_one())
-            return self._decide(connection, rules, lambda *_: look_at_failures(failures, known), now, period)
+            return self._decide(connection, rules, lambda *_: look_at_failures(failures, known), now, True)
 
     def tidy(self, now: float) -> None:
         """Delete what is shown no longer."""
@@ -123,14 +126,14 @@ class Rules:
         rows: Sequence[RowMapping],
         look: Callable[[Rule, RowMapping], Look | None],
         at: float,
-        period: float,
+        unbroken: bool,
     ) -> int:
         title = _title(connection, rows[0]["cluster_id"])
         made = 0
         for row in rows:
             one = Rule(row["id"], row["owner"], Kind(row["kind"]), row["subject"], row["number"], row["once"])
             before = Memory.read(row["memory"])
-            after, fired = step(one, before, look(one, row), at, period)
+            after, fired = step(one, before, look(one, row), at, unbroken)
             changed: dict[str, Any] = {} if after == before else {"memory": after.to_text()}
             if fired is not None:
                 _note(connection, row, titled(fired, title, one.kind), int(at))
@@ -228,10 +231,11 @@ def _change(connection: Connection, wish: OfRule, now: int) -> Answer:
         connection.execute(delete(rule).where(*own))
         return {"message": "the rule is removed"}
     if wish.act == "test":
-        fired = Fired("This is a test", {"test": True})
-        _note(connection, row, titled(fired, _title(connection, row["cluster_id"]), Kind(row["kind"])), now)
+        about = row["subject"] or _title(connection, row["cluster_id"])
+        _note(connection, row, Fired(f"A test of your rule {row['kind']}, {about}", {"test": True}), now)
         return {"message": "a test is on its way"}
-    connection.execute(update(rule).where(*own).values(paused=wish.act == "pause"))
+    # Of the time in between it knows nothing.
+    connection.execute(update(rule).where(*own).values(paused=wish.act == "pause", memory=None))
     return {"message": "the rule is paused" if wish.act == "pause" else "the rule looks on"}
 
 
@@ -260,6 +264,14 @@ def _jobs_of(connection: Connection, rules: Sequence[RowMapping]) -> dict[int, J
     columns = job.c.id, job.c.started_at, job.c.ended_at, job.c.ended_estimated, job.c.exit_status
     rows = connection.execute(select(*columns).where(job.c.id.in_(ids))) if ids else ()
     return {row.id: JobSeen(*row[1:]) for row in rows}
+
+
+def _report_before(connection: Connection, cluster_id: int, at: float) -> float | None:
+    """When the report before the one of `at` was taken; None where none is known."""
+    there = poll.c.cluster_id == cluster_id, poll.c.report.is_not(None), poll.c.taken_at < at
+    newest = select(poll.c.taken_at).where(*there).order_by(poll.c.at.desc(), poll.c.id.desc()).limit(1)
+    before: float | None = connection.execute(newest).scalar_one_or_none()
+    return before
 
 
 def _last_start(connection: Connection, cluster_id: int, queue_name: str | None, since: int) -> float | None:

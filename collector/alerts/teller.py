@@ -48,9 +48,9 @@ class Teller:
         """Look at the rules of a cluster; before it is announced, since browsers then ask what there is to be told."""
         await self._decide(self._rules.after_report, cluster_id, report, period)
 
-    async def after_failure(self, cluster_id: int, failures: int, period: float) -> None:
-        """The same after a poll that failed."""
-        await self._decide(self._rules.after_failure, cluster_id, failures, period)
+    async def after_failure(self, cluster_id: int, failures: int) -> None:
+        """The same after a poll that failed, as so many in a row."""
+        await self._decide(self._rules.after_failure, cluster_id, failures)
 
     async def wish(self, wish: Any) -> dict[str, Any]:
         """What a person is answered who asked for a rule, or for something to be done with one."""
@@ -61,6 +61,10 @@ class Teller:
             return {"ok": False, "message": f"it could not be stored: {type(error).__name__}"}
         self._woken.set()
         return answer
+
+    def wake(self) -> None:
+        """There are clusters that were another's before: what was to be told of them is told now."""
+        self._woken.set()
 
     async def run(self) -> None:
         """Send what was decided to be told, and what is to be tried again, until cancelled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import threading
@@ -12,7 +13,7 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
 
 
 @dataclass
@@ -78,6 +79,7 @@ class Mailbox:
     port: int = 0
     mails: list[tuple[str, list[str], EmailMessage]] = field(default_factory=list)
     refuse: list[str] = field(default_factory=list)
+    stop: Callable[[], Any] = lambda: None
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
         if self.refuse:
@@ -91,10 +93,23 @@ class Mailbox:
 @contextlib.contextmanager
 def mail_server() -> Iterator[Mailbox]:
     box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=0)
-    controller.start()
-    box.port = controller.server.sockets[0].getsockname()[1]
+    started, over = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        # aiosmtpd's own Controller wants to know its port before it has one.
+        server = await loop.create_server(lambda: SMTP(box, loop=loop), "127.0.0.1", 0)
+        async with server:
+            box.port = server.sockets[0].getsockname()[1]
+            box.stop = lambda: loop.call_soon_threadsafe(over.set)
+            started.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    assert started.wait(10)
     try:
         yield box
     finally:
-        controller.stop()
+        box.stop()
+        thread.join(10)
