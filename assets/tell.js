@@ -46,8 +46,8 @@
   const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1).replace(/\.$/, "") + ".";
 
   async function change(wish) {
+    await begin();
     const answer = await ask("/data/tell", wish);
-    if (answer.ok && wish.act !== "remove") await begin();
     ws.say(sentence(answer.message || "That did not work"));
     return answer;
   }
@@ -299,6 +299,7 @@
     const asked = card("q-add", "What do you want to be told?", "While a page of webstat is open, this browser says it; a list and a feed keep it.", [...permission(), add]);
     place.replaceChildren(make("div", "row g-3", [make("div", "col-12 col-xl-5", asked), make("div", "col-12 col-xl-7 ws-told-lists")]));
     drawLists();
+    if (told.rules.some((rule) => rule.state === "looking")) begin();
   }
 
   ws.after.push(() => {

@@ -7,9 +7,11 @@ for REARM_SECONDS: what flickers is told once. What a report does not tell leave
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from agent.report import Job, Node, Report
@@ -137,32 +139,63 @@ def look_at_failures(failures: int, report_known: bool) -> Look:
     return Look(failures >= SILENT_AFTER_FAILURES, words, {"failures": failures})
 
 
-def look_at_report(rule: Rule, report: Report, last_start: float | None) -> Look | None:
+class Seen:
+    """A report as rules look at it: what many of them ask for is counted once."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self._rooms: dict[str | None, tuple[int, int]] = {}
+        self._waiting: dict[str, list[Job]] | None = None
+
+    def room(self, queue: str | None) -> tuple[int, int]:
+        """(free cores, the most of them on one node) of a queue: of the nodes that have its name among their properties; of
+        all, where none has, or for the whole cluster.
+        """
+        if queue not in self._rooms:
+            tied = [one for one in self.report.nodes if queue in one.properties] if queue else []
+            free = [_free(one) for one in tied or self.report.nodes]
+            self._rooms[queue] = sum(free), max(free, default=0)
+        return self._rooms[queue]
+
+    def waiting(self, queue: str | None) -> list[Job]:
+        """The jobs queued in it; Slurm writes several queues with commas between them."""
+        if self._waiting is None:
+            self._waiting = defaultdict(list)
+            for one in self.report.jobs:
+                if one.state is JobState.QUEUED:
+                    for name in {one.queue, *one.queue.split(",")}:
+                        self._waiting[name].append(one)
+        return self._waiting.get(queue or "", [])
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        """By name."""
+        return {one.name: one for one in self.report.nodes}
+
+
+def look_at_report(rule: Rule, seen: Seen, last_start: float | None) -> Look | None:
     """Cores, nodes and queues, by a report; None where it does not tell. `last_start` is of the rule's queue."""
-    if "nodes" in report.partial or not report.nodes:
+    if "nodes" in seen.report.partial or not seen.report.nodes:
         return None
     if rule.kind is Kind.CORES:
-        free = sum(map(_free, _nodes_of(rule.subject, report)))
+        free, _ = seen.room(rule.subject)
         where = f" in queue {rule.subject}" if rule.subject else ""
         return Look(
             free >= rule.number, f"{free} {'core is' if free == 1 else 'cores are'} free{where}", {"free": free}
         )
     if rule.kind is Kind.NODE:
-        found = next((one for one in report.nodes if one.name == rule.subject), None)
+        found = seen.nodes.get(rule.subject or "")
         if found is None:
             return None
         words = f"Node {found.name} is {found.state.value}"
         return Look(found.state in OUT_OF_SERVICE, words, {"state": found.state.value})
-    return None if "jobs" in report.partial else _look_at_queue(rule, report, last_start)
+    return None if "jobs" in seen.report.partial else _look_at_queue(rule, seen, last_start)
 
 
-def _look_at_queue(rule: Rule, report: Report, last_start: float | None) -> Look | None:
-    queue = next((one for one in report.queues if one.name == rule.subject), None)
-    waiting = [one for one in report.jobs if one.state is JobState.QUEUED and _is_in(one, rule.subject)]
-    nodes = _nodes_of(rule.subject, report)
-    free, block = sum(map(_free, nodes)), max(map(_free, nodes), default=0)
+def _look_at_queue(rule: Rule, seen: Seen, last_start: float | None) -> Look:
     # A closed queue starts nothing on purpose: that is no matter of waiting for it to end.
-    closed = queue is not None and queue.started is False
+    closed = any(one.name == rule.subject and one.started is False for one in seen.report.queues)
+    waiting, (free, block) = seen.waiting(rule.subject), seen.room(rule.subject)
     room = any(_fits(one, free, block) for one in waiting)
     words = f"Queue {rule.subject} is stuck: {len(waiting)} {'job waits' if len(waiting) == 1 else 'jobs wait'}"
     words += f", {free} cores are free, and none has started for {rule.number // 60} min"
@@ -172,17 +205,6 @@ def _look_at_queue(rule: Rule, report: Report, last_start: float | None) -> Look
 def _fits(job: Job, free: int, block: int) -> bool:
     """Whether there is room for a job: as many cores, and so many on one node as it needs on each."""
     return job.cores <= free and -(-job.cores // max(1, job.nodes)) <= block
-
-
-def _is_in(job: Job, queue: str | None) -> bool:
-    """Slurm writes several queues with commas between them."""
-    return queue in (job.queue, *job.queue.split(","))
-
-
-def _nodes_of(queue: str | None, report: Report) -> list[Node]:
-    """The nodes that have a queue's name among their properties; all, where none has, or for the whole cluster."""
-    tied = [one for one in report.nodes if queue in one.properties] if queue else []
-    return tied or list(report.nodes)
 
 
 def _free(node: Node) -> int:

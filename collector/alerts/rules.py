@@ -24,6 +24,7 @@ from collector.alerts.decide import (
     Look,
     Memory,
     Rule,
+    Seen,
     look_at_failures,
     look_at_job,
     look_at_report,
@@ -83,7 +84,7 @@ class Rules:
         with self._engine.begin() as connection:
             before = _report_before(connection, cluster_id, at)
             unbroken = before is not None and at - before <= GAP_PERIODS * period
-            seen = _jobs_of(connection, rules)
+            seen, whole = _jobs_of(connection, rules), Seen(report)
 
             def look(one: Rule, row: RowMapping) -> Look | None:
                 if one.kind in OF_JOBS:
@@ -92,7 +93,7 @@ class Rules:
                     return look_at_failures(0, report_known=True)
                 stuck = one.kind is Kind.STUCK
                 last = _last_start(connection, cluster_id, one.subject, int(at - one.number)) if stuck else None
-                return look_at_report(one, report, last)
+                return look_at_report(one, whole, last)
 
             return self._decide(connection, rules, look, at, unbroken)
 

@@ -22,6 +22,7 @@ from collector.alerts.decide import (
     Look,
     Memory,
     Rule,
+    Seen,
     look_at_failures,
     look_at_job,
     look_at_report,
@@ -117,7 +118,7 @@ NODES = [
 
 
 def looked(one: Rule, report: Report, last: float | None = None) -> Look:
-    look = look_at_report(one, report, last)
+    look = look_at_report(one, Seen(report), last)
     assert look is not None
     return look
 
@@ -128,15 +129,17 @@ def test_cores_of_nodes_that_take_work_count() -> None:
     for queue, free in (("batch", 6), ("long", 8), ("elsewhere", 14)):
         look = looked(replace(CORES, subject=queue), report)
         assert (look.facts["free"], look.holds) == (free, free >= 8)
-    assert look_at_report(CORES, a_report(T0, nodes=NODES, partial=("nodes",)), None) is None
-    assert look_at_report(CORES, a_report(T0, nodes=[]), None) is None
+    assert look_at_report(CORES, Seen(a_report(T0, nodes=NODES, partial=("nodes",))), None) is None
+    assert look_at_report(CORES, Seen(a_report(T0, nodes=[])), None) is None
 
 
 def test_nodes() -> None:
     report = a_report(T0, nodes=NODES)
     states = {name: looked(Rule(1, "user:a", Kind.NODE, name), report).holds for name in ("n1", "n2", "n3")}
     assert states == {"n1": False, "n2": False, "n3": True}
-    assert look_at_report(Rule(1, "user:a", Kind.NODE, "n4"), report, None) is None, "silence of a node is no state"
+    assert look_at_report(Rule(1, "user:a", Kind.NODE, "n4"), Seen(report), None) is None, (
+        "silence of a node is no state"
+    )
 
 
 def test_a_queue_is_stuck_where_a_job_would_fit() -> None:
@@ -148,6 +151,7 @@ def test_a_queue_is_stuck_where_a_job_would_fit() -> None:
     assert holds(a_job(1, cores=64), a_job(2, cores=2)), "some would fit"
     assert not holds(a_job(1, JobState.HELD, cores=1)), "it is held"
     assert not holds(a_job(1, cores=1, queue="long"))
+    assert holds(a_job(1, cores=1, queue="long,batch")), "it waits in both"
     assert not holds(as_running(a_job(1, cores=1), T0))
     assert not holds(a_job(1, cores=1), queues=[Queue("batch", "execution", True, False)]), "it is closed"
 

@@ -22,8 +22,10 @@ from sqlalchemy.exc import DBAPIError
 from agent.report import Job
 from agent.wire import to_wire
 from collector import schema
+from collector.alerts import webhook
 from collector.alerts.deliver import FIRST_RETRY_SECONDS, MOST_TRIES, Deliverer
 from collector.alerts.mail import write_mail
+from collector.alerts.rules import Rules
 from collector.alerts.webhook import is_allowed, make_secret
 from collector.schema import delivery, notice, rule
 from collector.settings import NotifySettings, Settings
@@ -415,3 +417,58 @@ def test_where_webhooks_may_go(address: str, may: bool) -> None:
     allowed = ("hooks.example.org", "other.example.org:8443", "10.0.0.0/24", "fd00::/8")
     assert is_allowed(address, allowed) is may
     assert not is_allowed(address, ())
+
+
+def test_a_slow_receiver_delays_no_poll_and_is_not_waited_for(
+    store: Engine, hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(a_job(7))
+    taken, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        taken.set()
+        let_go.wait(30)
+
+    async def scene() -> None:
+        async with fake_agent(cluster) as agent:
+            settings = notifying(settings_of(tmp_path, {"c": agent.endpoint}), hook)
+            async with running(settings) as (service, _):
+                await until_stored(service)
+                hook.before = hold
+                await add(settings, "cores", number=1, channels=["webhook"], webhook=hook.url)
+                await poll_until(service, taken.is_set)
+                last = service.watches[0].last.report
+                await poll_until(service, lambda: service.watches[0].last.report >= last + 3)
+                assert table_rows(store, delivery)[0]["told_at"] is None
+                let_go.set()
+                await until(lambda: table_rows(store, delivery)[0]["told_at"])
+
+    asyncio.run(scene())
+    assert hook.words() == ["16 cores are free (c)"]
+    monkeypatch.setattr(webhook, "SECONDS", 0.1)
+    let_go.clear()
+    with pytest.raises(webhook.Failed, match="no answer in"):
+        asyncio.run(webhook.post(hook.url, make_secret(), "m", 0, b"{}"))
+    let_go.set()
+
+
+def test_what_belongs_to_another_collector_is_left_to_it(
+    store: Engine, hook: Hook, box: Mailbox, tmp_path: Path
+) -> None:
+    told = Written(store, tmp_path, hook, box)
+    told.notice("webhook")
+    assert told.deliverer.take([told.cluster_id + 1], told.now) == told.deliverer.take([], told.now) == []
+    (message,) = told.deliverer.take([told.cluster_id], told.now)
+    assert told.deliverer.take([told.cluster_id], told.now) == [], "it is on its way"
+    assert message.keys == [told.rows()[0]["notice_id"]]
+
+
+def test_what_a_removed_rule_had_to_tell_is_not_told(store: Engine, hook: Hook, box: Mailbox, tmp_path: Path) -> None:
+    told = Written(store, tmp_path, hook, box)
+    told.notice("webhook")
+    rules = Rules(store, NotifySettings())
+    assert not rules.wish({"act": "remove", "owner": "user:bob", "id": told.rules[ME]})["ok"]
+    assert rules.wish({"act": "remove", "owner": ME, "id": told.rules[ME]})["ok"]
+    (row,) = told.send(at=0)
+    assert (row["due_at"], row["told_at"], row["said"]) == (None, None, "its rule was removed")
+    assert hook.posts == [] and len(table_rows(store, notice)) == 1

@@ -20,6 +20,7 @@ from collector import schema
 from collector.alerts.rules import Rules
 from collector.alerts.wishes import read_wish
 from collector.settings import AccessSettings, NotifySettings, Settings
+from tests.webstat.looking import Looker
 from tests.webstat.recorded import Recorded, record
 from tests.webstat.served import FakeCollector, Server, served
 from webstat.access.viewer import EVERYBODY, person
@@ -127,8 +128,9 @@ def test_what_an_open_page_cannot_do(serve: Serve, recorded: Recorded) -> None:
     assert post(server, as_key("short"), **SILENT).status_code == 403
     assert post(server, {**as_key(), "Origin": "https://elsewhere.example.org"}, **SILENT).status_code == 403
     assert requests.post(f"{server.url}/data/tell", data="[", headers=as_key(), timeout=30).status_code == 400
-    big = post(server, as_key(), **SILENT, subject="x" * 4000)
-    assert big.status_code == 400
+    for subject in ("x" * 4000, "\u4e2d" * 1000):
+        assert post(server, as_key(), **{**SILENT, "subject": subject}).status_code == 400
+    assert post(server, as_key(), act="%s\nforged=1").status_code == post(server, as_key(), act=[]).status_code == 400
     for wrong in (
         {"kind": "cores"},
         {"kind": "node"},
@@ -281,3 +283,18 @@ def test_the_panel_of_a_job_has_a_button(tab: Page, recorded: Recorded) -> None:
     expect(tab.locator("#refresh-said")).to_contain_text("You will be told")
     tab.goto("/tell")
     expect(tab.locator(".ws-told-rules li")).to_contain_text(f"job {ident} on {CLUSTER}", timeout=30_000)
+
+
+def test_the_page_is_accessible_when_it_is_filled(browser: Browser, serve: Serve) -> None:
+    looker = Looker(browser, serve().url, 1440)
+    page = looker.open("/tell?kind=stuck")
+    page.get_by_role("button", name="Tell me", exact=True).click()
+    page.locator(".ws-told-rules li").get_by_role("button", name="Test").click()
+    expect(page.locator(".ws-told-list").last).to_contain_text("A test of your rule")
+    wrong = looker.violations()
+    with looker.at(360):
+        looker.theme("dark")
+        wrong += looker.violations()
+        assert looker.too_wide() <= 0
+    looker.close()
+    assert wrong == [] and looker.said == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,8 +30,9 @@ from webstat.errors import StoreEmpty
 
 NOTICES = 50
 """That are shown, and stand in a feed."""
-LARGEST_WISH = 3000
-"""Bytes; the collector takes no more than 4096."""
+ACTS = ("add", "remove", "pause", "resume", "test", "feed")
+LARGEST_WISH = 4000
+"""Bytes; the collector takes no more than 4096, with a few around it."""
 
 Ask = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -76,12 +78,8 @@ def router(settings: Settings, ask: Ask) -> APIRouter:
             return _refused("only this site may ask", 403)
         if owner is None:
             return _refused("sign in first" if settings.access.mode != "open" else "this browser has no key", 403)
-        body = await request.body()
-        try:
-            wish = orjson.loads(body) if len(body) <= LARGEST_WISH else None
-        except ValueError:
-            wish = None
-        if not isinstance(wish, dict):
+        wish = await _read(request)
+        if wish is None or wish.get("act") not in ACTS:
             return _refused("that could not be read", 400)
         if wish.get("act") == "add":
             refused = await run_in_threadpool(_complete, wish, source, owner)
@@ -89,21 +87,15 @@ def router(settings: Settings, ask: Ask) -> APIRouter:
                 return _refused(refused, 400)
         if wish.get("act") in ("add", "feed"):
             wish["feed"] = secrets.token_urlsafe(32)
-        answer = await ask({**wish, "owner": owner.name})
-        about = {
-            name: wish.get(name)
-            for name in ("id", "kind", "cluster", "subject", "channels", "webhook")
-            if wish.get(name)
-        }
+        wish["owner"] = owner.name
+        if len(json.dumps(wish)) > LARGEST_WISH:
+            return _refused("that is too long", 400)
+        answer = await ask(wish)
+        # Not where a webhook goes: there are addresses that are secrets.
+        about = {name: wish[name] for name in ("id", "kind", "cluster", "subject", "channels") if wish.get(name)}
         outcome = "done" if answer["ok"] else answer["message"]
-        audit(
-            f"rule {wish.get('act')}",
-            request.state.viewer,
-            address_of(request.scope),
-            owner=owner.name,
-            **about,
-            outcome=outcome,
-        )
+        address = address_of(request.scope)
+        audit(f"rule {wish.get('act')}", request.state.viewer, address, owner=owner.name, **about, outcome=outcome)
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
     @routes.get("/feed/{secret}.atom")
@@ -118,6 +110,20 @@ def router(settings: Settings, ask: Ask) -> APIRouter:
         return Response(body, media_type=KIND, headers={"Cache-Control": "private, no-cache"})
 
     return routes
+
+
+async def _read(request: Request) -> dict[str, Any] | None:
+    """The wish that is posted; None for what is too long, or none."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_WISH:
+            return None
+    try:
+        wish = orjson.loads(body)
+    except ValueError:
+        return None
+    return wish if isinstance(wish, dict) else None
 
 
 def _complete(wish: dict[str, Any], source: Source, owner: Owner) -> str:

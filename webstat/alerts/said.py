@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Row
 
@@ -47,8 +48,10 @@ def rule_said(row: Row[Any], now: float) -> dict[str, Any]:
         "id": row.id,
         "words": rule_words(row.kind, row.subject, row.number, row.title),
         "href": place(row.kind, row.cluster, row.subject),
-        "by": [CHANNELS[one] for one in json.loads(row.channels)],
-        "webhook": row.webhook,
+        "by": [
+            f"webhook to {urlsplit(row.webhook).hostname}" if one == "webhook" else CHANNELS[one]
+            for one in json.loads(row.channels)
+        ],
         "state": over or ("paused" if row.paused else "looking"),
         "once": row.once or Kind(row.kind) in OF_JOBS,
         "told_at": row.told_at,
