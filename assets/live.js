@@ -39,6 +39,7 @@
     viewers = message.viewers || viewers;
     if (message.now) ws.skew = message.now - Date.now() / 1000;
     Object.assign(news, message.news);
+    if (Object.keys(message.news || {}).length) ws.onNews.forEach((act) => act());
     if (message.open === false && ws.known.mode === "oidc") leaveIfSignedOut();
     judge();
     pass();

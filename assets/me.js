@@ -22,8 +22,9 @@
     const mine = make("div", "d-flex align-items-center gap-2", [own, forget]);
     const keys = make("button", "btn btn-link p-0 ws-keys-list", "All keys", { type: "button" });
     const end = make("div", "ws-me-keys", [keys, " ", make("kbd", "", "?")]);
+    const tell = make("div", "mt-2", ws.link([icon("bell"), " Tell me when"], "/tell"));
     const who = ws.known.name ? [signedIn()] : [form, said, kept];
-    const parts = [...who, mine, ...door(), end];
+    const parts = [...who, mine, tell, ...door(), end];
     const details = make("details", "ws-menu", [summary, make("div", "dropdown-menu show p-3", parts)], { id: "me-menu" });
     forget.classList.toggle("d-none", Boolean(ws.known.name));
     place.append(details);

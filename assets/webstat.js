@@ -6,6 +6,7 @@
   const ws = window.webstat;
   const NBSP = "\u00a0";
   ws.after = [];
+  ws.onNews = []; // called when clusters have news, drawn or not
   ws.skew = 0; // server's clock less ours, seconds; live.js keeps it
 
   /* Seconds as people read them; the same rules as webstat/format.py. */

@@ -2,8 +2,8 @@
 
 An announcement is one JSON frame `{"cluster", "report", "taken_at"}`, or after a failed poll
 `{"cluster", "report": null, "health": code}`. A request is `{"refresh": cluster}`, its answer
-`{"ok", "message", "next_allowed_at", "report"}`. What a refresh does is service.py's business, who may come in
-keys.py's.
+`{"ok", "message", "next_allowed_at", "report"}`. What a person asks to be told of comes the same way, as `{"tell": wish}`. What
+these do is service.py's business, who may come in keys.py's.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from collector.errors import CollectorError
 log = logging.getLogger("collector")
 
 Refresh = Callable[[str], Awaitable[dict[str, Any]]]
+Tell = Callable[[Any], Awaitable[dict[str, Any]]]
 
 _MAX_REQUEST_BYTES = 4096
 REBIND_PAUSES = (0.0, 0.02, 0.1, 0.5, 2.0)
@@ -102,23 +103,25 @@ class Announcer:
                 return
         log.error("announcements are heard by nobody until the next try endpoint=%s error=%s", self._announce_at, said)
 
-    async def serve(self, refresh: Refresh) -> None:
+    async def serve(self, refresh: Refresh, tell: Tell) -> None:
         """Answer requests, several at a time."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 *route, body = await self._router.recv_multipart(copy=False)
                 if self._door is None or self._door.lets_in(body):
-                    tasks.create_task(self._answer([frame.bytes for frame in route], body.bytes, refresh))
+                    tasks.create_task(self._answer([frame.bytes for frame in route], body.bytes, refresh, tell))
 
-    async def _answer(self, route: list[bytes], body: bytes, refresh: Refresh) -> None:
+    async def _answer(self, route: list[bytes], body: bytes, refresh: Refresh, tell: Tell) -> None:
         try:
             request = json.loads(body)
-            name = request["refresh"]
-            if not isinstance(name, str):
-                raise TypeError
-        except (ValueError, TypeError, KeyError, RecursionError):
-            answer = {"ok": False, "message": 'expected {"refresh": "name of a cluster"}'}
-        else:
-            answer = await refresh(name)
+        except (ValueError, RecursionError):
+            request = None
+        match request:
+            case {"refresh": str(name)}:
+                answer = await refresh(name)
+            case {"tell": wish}:
+                answer = await tell(wish)
+            case _:
+                answer = {"ok": False, "message": 'expected {"refresh": "name of a cluster"}'}
         answer = {"next_allowed_at": None, "report": None, **answer}
         await self._router.send_multipart([*route, json.dumps(answer).encode()])

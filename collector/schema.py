@@ -524,3 +524,68 @@ import_unended = Table(
     sqlite_with_rowid=False,
 )
 """What accounting logs told of jobs whose end they have not told yet: nothing of them is in `job`."""
+
+rule = Table(
+    "rule",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("owner", String(120), nullable=False, comment="user:NAME of who signed in; key:HASH of a browser's key"),
+    Column("kind", String(16), nullable=False, comment="a word of collector/alerts/decide.py's Kind"),
+    Column("cluster_id", ForeignKey("cluster.id"), nullable=False),
+    Column("subject", Text, comment="a job's native id, a queue, a node; NULL for the whole cluster"),
+    Column("job_id", _Key, comment="the row in `job` where the subject is one; it may be pruned"),
+    Column("number", Integer, nullable=False, comment="cores that are to be free; seconds without a start"),
+    Column("once", Boolean, nullable=False, comment="it ends when it has told"),
+    Column("channels", Text, nullable=False, comment="JSON [browser, webhook, mail]"),
+    Column("webhook", Text, comment="where to post to"),
+    Column("secret", Text, comment="by which posts are signed"),
+    Column("mail", Text, comment="whom to write to"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("told_at", BigInteger, comment="when it last told"),
+    Column("ended_at", BigInteger, comment="when it had told all that it had to; NULL while it looks"),
+    Column("paused", Boolean, nullable=False, default=False, comment="it looks at nothing until it is resumed"),
+    Column("memory", Text, comment="JSON of what it knows from the reports before"),
+    Index("rule_by_cluster", "cluster_id"),
+    Index("rule_by_owner", "owner"),
+)
+"""What people asked to be told of."""
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("owner", String(120), nullable=False),
+    Column("rule_id", Integer, nullable=False, comment="it may have been taken away"),
+    Column("cluster_id", ForeignKey("cluster.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("subject", Text),
+    Column("words", Text, nullable=False, comment="a sentence without its full stop"),
+    Column("facts", Text, nullable=False, comment="JSON of the same"),
+    Column("browser", Boolean, nullable=False, comment="a browser is to say it"),
+    Index("notice_by_owner", "owner", "id"),
+    Index("notice_by_time", "at"),
+)
+"""What was decided to be told. Pages and feeds show it; `delivery` says what became of the rest."""
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("notice_id", ForeignKey("notice.id"), primary_key=True, autoincrement=False),
+    Column("channel", String(8), primary_key=True, comment="webhook or mail"),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("due_at", Float, comment="when to try; NULL when there is nothing more to be done"),
+    Column("message", String(32), comment="the message it is in, the same at each try; several notices may share one"),
+    Column("told_at", Float, comment="when it was taken"),
+    Column("said", Text, comment="what went wrong the last time"),
+    Index("delivery_due", "due_at"),
+)
+
+listener = Table(
+    "listener",
+    metadata,
+    Column("owner", String(120), primary_key=True),
+    Column("feed", String(64), nullable=False, unique=True, comment="the secret in the address of their feed"),
+)
+"""Those who have rules, or had."""

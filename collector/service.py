@@ -22,7 +22,9 @@ import zmq.asyncio
 from agent import notify
 from agent.curve import Door
 from agent.errors import WireError
+from agent.report import Report
 from agent.wire import from_wire
+from collector.alerts.teller import Teller
 from collector.announce import Announcer
 from collector.client import failure, fetch_reply, peers_of
 from collector.errors import NoneYet, PollFailed, SettingsError
@@ -114,6 +116,9 @@ class Service:
         ]
         for watch in self.watches:
             peers_of(watch.entry, settings.collector)  # what is wrong with a key is said at the start
+        self._teller = Teller(
+            store.engine, settings.notify, self._in_thread, lambda: [watch.id for watch in self.watches if watch.held]
+        )
         self._announcer: Announcer | None = None
         self._door: Door | None = None
         self._meter = Meter(lambda: sum(watch.held for watch in self.watches))
@@ -147,19 +152,23 @@ class Service:
             len(self.watches), announce, refresh, self._door is not None,
         )  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._announcer.serve(self._refresh_counted))
+            tasks.create_task(self._announcer.serve(self._refresh_counted, self._teller.wish))
             tasks.create_task(self._keep_sharing(tasks))
             tasks.create_task(self._keep_pruning())
+            tasks.create_task(self._teller.run())
             tasks.create_task(self._keep_alive())
 
     async def poll(self, watch: Watch) -> Stored | PollFailed:
         """One poll: ask, store, announce; a failure is stored and announced too."""
         begun = time.time()
         collector = self._settings.collector
+        outcome: Stored | PollFailed
         try:
             peers = peers_of(watch.entry, collector)  # read again: keys may be changed meanwhile
             reply = await fetch_reply(self._context, peers, "report", collector.timeout_seconds, collector.retries)
-            outcome: Stored | PollFailed = await self._in_thread(self._store_reply, watch, reply, begun)
+            report, outcome = await self._in_thread(self._store_reply, watch, reply, begun)
+            if isinstance(outcome, Stored) and outcome.is_new:
+                await self._teller.after_report(watch.id, report, watch.period)
         except PollFailed as error:
             outcome = error
         except SettingsError as error:
@@ -176,19 +185,16 @@ class Service:
             )
             log.warning(
                 "poll failed cluster=%s code=%s failures=%d next_in=%.0fs message=%r",
-                watch.name,
-                outcome.code,
-                watch.failures,
-                watch.due_at - time.time(),
-                str(outcome),
-            )
+                watch.name, outcome.code, watch.failures, watch.due_at - time.time(), str(outcome),
+            )  # fmt: skip
+            await self._teller.after_failure(watch.id, watch.failures)
             await self._announce(watch, None, None, outcome.code)
         elif outcome.is_new:
             await self._announce(watch, outcome.report, outcome.taken_at, None)
         watch.last = outcome
         return outcome
 
-    def _store_reply(self, watch: Watch, reply: bytes, begun: float) -> Stored:
+    def _store_reply(self, watch: Watch, reply: bytes, begun: float) -> tuple[Report, Stored]:
         try:
             report = from_wire(reply)
         except WireError as error:
@@ -216,7 +222,7 @@ class Service:
             time.time() - now,
             watch.period,
         )
-        return stored
+        return report, stored
 
     def _spend(self, watch: Watch, begun: float, seconds: float) -> int:
         """Note what a round of commands took; returns the period that it asks for."""
@@ -259,6 +265,7 @@ class Service:
                 watch.held = False
                 watch.wanted.set()
         if new:
+            self._teller.wake()
             log.info("polling clusters=%s", ",".join(watch.name for watch in new))
 
     async def _keep_polling(self, watch: Watch) -> None:

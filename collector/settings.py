@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -153,6 +154,8 @@ class OidcSettings(_Table):
     user_claim: str = "preferred_username"
     """What of a person is the user name on the clusters."""
     groups_claim: str = "groups"
+    mail_claim: str = "email"
+    """Where they may be written to; the scope must ask for it."""
 
 
 class TokenSettings(_Table):
@@ -220,6 +223,54 @@ class LogSettings(_Table):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+_WEBHOOKS_AT = re.compile(r"([A-Za-z0-9._-]+|[0-9.]+/[0-9]+|[0-9a-fA-F:]+/[0-9]+)(:[0-9]{1,5})?")
+
+
+class NotifySettings(_Table):
+    """[notify]: what people may be told of, and how."""
+
+    webhooks: tuple[str, ...] = ()
+    """Where posts may go: HOST or NETWORK, for ports 80 and 443, or with :PORT. A network is for addresses that are written
+    as numbers, since a name may be another address at each question."""
+    smtp: Annotated[str, Field(pattern=r"^[^\s/:]+:[0-9]{1,5}$")] | None = None
+    """host:port of the server that takes e-mails; none are sent where it is left out."""
+    smtp_from: Annotated[str, Field(pattern=r"^[^\s@<>,]+@[^\s@<>,]+$")] | None = None
+    smtp_starttls: bool = False
+    smtp_user: str | None = None
+    smtp_password_file: Path | None = None
+    mail_to: Annotated[str, Field(pattern=r"^[^\s@<>,]*\{user\}[^\s@<>,]*@[^\s@<>,{}]+$")] | None = None
+    """The address of a person by their user name, as {user}@example.org; that which a provider of OpenID tells goes before."""
+    an_hour: Annotated[int, Field(ge=1)] = 12
+    """Webhooks and e-mails to one person; what is more comes together in one as soon as the hour allows."""
+    rules_each: Annotated[int, Field(ge=0)] = 50
+    page: Annotated[str, Field(pattern=r"^https?://[^\s?#]*[^\s?#/]$")] | None = None
+    """The address of this site as people have it, for links in what is told."""
+
+    @field_validator("webhooks")
+    @classmethod
+    def _webhooks_read(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for one in given:
+            found = _WEBHOOKS_AT.fullmatch(one)
+            try:
+                if found is None:
+                    raise ValueError
+                if "/" in found[1]:
+                    ipaddress.ip_network(found[1])
+            except ValueError:
+                raise ValueError(
+                    f"{one!r} is no host or network; write e.g. hooks.example.org:8443 or 10.0.0.0/24"
+                ) from None
+        return given
+
+    @model_validator(mode="after")
+    def _mail_has_a_sender(self) -> NotifySettings:
+        if self.smtp is not None and self.smtp_from is None:
+            raise ValueError('smtp is set, but no smtp_from; write e.g. smtp_from = "webstat@example.org"')
+        if (self.smtp_user is None) != (self.smtp_password_file is None):
+            raise ValueError("smtp_user and smtp_password_file belong together; give both or none")
+        return self
+
+
 Days = Annotated[int, Field(ge=0, le=36500)]
 
 
@@ -278,6 +329,7 @@ class Settings(_Table):
     web: WebSettings = WebSettings()
     access: AccessSettings = AccessSettings()
     retention: RetentionSettings = RetentionSettings()
+    notify: NotifySettings = NotifySettings()
     log: LogSettings = LogSettings()
     cluster: tuple[ClusterSettings, ...] = ()
 
@@ -385,6 +437,8 @@ def _beside(settings: Settings, folder: Path) -> Settings:
     collector, web, oidc = settings.collector, settings.web, settings.access.oidc
     if oidc is not None:
         oidc = oidc.model_copy(update={"client_secret_file": folder / oidc.client_secret_file})
+    notify = settings.notify
+    password = folder / notify.smtp_password_file if notify.smtp_password_file else None
     clusters = tuple(
         c.model_copy(update={"server_key_file": folder / c.server_key_file if c.server_key_file else None})
         for c in settings.cluster
@@ -405,6 +459,7 @@ def _beside(settings: Settings, folder: Path) -> Settings:
                 }
             ),
             "access": settings.access.model_copy(update={"oidc": oidc}),
+            "notify": notify.model_copy(update={"smtp_password_file": password}),
             "cluster": clusters,
         }
     )

@@ -31,6 +31,11 @@ def group_page(group: str) -> str:
     return f"/group/{_word(group)}"
 
 
+def tell_page(**words: str) -> str:
+    """What somebody asks to be told of, with the form filled in: kind, cluster, subject, number."""
+    return "/tell" + (f"?{urlencode(words)}" if words else "")
+
+
 def jobs_page(**filters: str) -> str:
     """The table of jobs, filtered: q words, state a list divided by commas, and one cluster, queue, user, group,
     account, reason.

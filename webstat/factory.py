@@ -17,7 +17,6 @@ from dataclasses import asdict
 from functools import partial
 from html import escape
 from typing import Any
-from urllib.parse import urlsplit
 
 from a2wsgi import WSGIMiddleware
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
@@ -34,10 +33,11 @@ from collector.settings import Settings
 from webstat import api, ids, metrics, ready, router
 from webstat.access import signin
 from webstat.access import viewer as viewers
-from webstat.access.gate import SIGNED_OUT, Gate, Peer
+from webstat.access.gate import SIGNED_OUT, Gate, Peer, same_site
 from webstat.access.limits import Limits
 from webstat.access.sources import Sources
 from webstat.access.viewer import Viewer
+from webstat.alerts import routes as alerts
 from webstat.api.answers import trouble
 from webstat.components.text import icon
 from webstat.data.source import Source
@@ -48,7 +48,7 @@ from webstat.metrics.activity import Activity, Kept
 from webstat.metrics.facts import Facts
 from webstat.pages import CLUSTER, find
 from webstat.parts import CHART
-from webstat.refresh import Refresher
+from webstat.refresh import Refresher, tell
 from webstat.secret import load_secret
 from webstat.static import ASSETS, Assets, Compressor
 
@@ -77,6 +77,7 @@ OWN_SCRIPTS = (
     "ask.js",
     "export.js",
     "past.js",
+    "tell.js",
     "live.js",
 )
 """In the order in which they are run."""
@@ -146,7 +147,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.websocket("/live")
     async def live(socket: WebSocket) -> None:
-        if not _same_site(socket.headers.get("origin"), socket.headers.get("host")):
+        if not same_site(socket.headers):
             await socket.close(1008)
             return
         await socket.accept()
@@ -155,11 +156,14 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.post("/refresh/{cluster}")
     async def refresh(cluster: str, request: Request) -> Response:
-        if not _same_site(request.headers.get("origin"), request.headers.get("host")):
+        if not same_site(request.headers):
             return JSONResponse({"ok": False, "message": "only this site may ask"}, 403)
         if cluster not in {c.name for c in await asyncio.to_thread(source.clusters)}:
             return JSONResponse({"ok": False, "message": "no such cluster"}, 404)
         return JSONResponse((await refresher.ask(cluster)).to_json())
+
+    async def bring(wish: dict[str, Any]) -> dict[str, Any]:
+        return await tell((await asyncio.to_thread(source.collectors, own)).any, wish)
 
     frank = settings.access.public_sees == "full"
 
@@ -195,6 +199,7 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.access.mode == "oidc":
         app.include_router(signin.router(settings, assets))
     app.include_router(api.router(assets))
+    app.include_router(alerts.router(settings, bring))
     app.add_exception_handler(WebError, trouble)
     site = _dash(settings, assets, source, artist, hub).server
     app.mount("/", WSGIMiddleware(site, workers=THREADS))
@@ -407,11 +412,6 @@ async def _until_gone(socket: WebSocket, viewer: Any, until: float | None) -> No
         sending.cancel()
         with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
             await sending
-
-
-def _same_site(origin: str | None, host: str | None) -> bool:
-    """Whether a request comes from our own pages, or from a program, which sends no Origin."""
-    return origin is None or urlsplit(origin).netloc == host
 
 
 def _say_if_it_failed(task: asyncio.Task[None]) -> None:

@@ -1,6 +1,6 @@
-"""Asks the collector to poll a cluster now, and says in words what happened.
+"""Asks the collector: to poll a cluster now, or to do what somebody wishes with their rules; says in words what happened.
 
-The collector decides whether it may; browsers that ask at the same time share one question.
+The collector decides whether it may; browsers that ask for the same report at the same time share one question.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ ANSWER_SECONDS = 25.0
 TRIES = 2
 LARGEST_ANSWER = 64 * 1024
 NO_COLLECTOR = "The collector does not answer. Admin: start it with “python -m collector run”."
+
+DISAGREE = "The collector and this page disagree about keys. Admin: see “python -m collector check”."
 
 
 @dataclass(frozen=True)
@@ -64,37 +66,62 @@ class Refresher:
 
     async def _ask(self, cluster: str) -> Answer:
         peer = await asyncio.to_thread(self._peer_of, cluster)
-        if peer is None:
-            return Answer(False, NO_COLLECTOR)
         try:
-            return await self._ask_at(peer, cluster)
-        except KeysError as error:
-            log.warning("collector cannot be asked endpoint=%s error=%s", peer.endpoint, error)
-            return Answer(
-                False, "The collector and this page disagree about keys. Admin: see “python -m collector check”."
-            )
-
-    async def _ask_at(self, peer: Peer, cluster: str) -> Answer:
-        question = json.dumps({"refresh": cluster}).encode()
-        reached = False
-        with zmq.asyncio.Context() as context:
-            for _ in range(TRIES):
-                # Lazy Pirate: a REQ socket without its answer is of no further use.
-                with context.socket(zmq.REQ) as socket:
-                    socket.linger = 0
-                    socket.immediate = True
-                    socket.maxmsgsize = LARGEST_ANSWER
-                    if not await _reach(socket, peer):
-                        break
-                    reached = True
-                    await socket.send(question)
-                    if await socket.poll(self._answer_seconds * 1000, zmq.POLLIN):
-                        return _read(cluster, await socket.recv())
-        log.warning("refresh without answer cluster=%s endpoint=%s reached=%s", cluster, peer.endpoint, reached)
+            reached, raw = await _put(peer, {"refresh": cluster}, self._answer_seconds, TRIES)
+        except KeysError:
+            return Answer(False, DISAGREE)
+        if raw is not None:
+            return _read(cluster, raw)
         if reached:
             waited = duration(TRIES * self._answer_seconds)
             return Answer(False, f"{cluster}: the collector took the question and gave no answer in {waited}.")
         return Answer(False, NO_COLLECTOR)
+
+
+async def tell(peer: Peer | None, wish: dict[str, Any], answer_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+    """Bring somebody's wish about their rules to a collector; its answer, or words for there being none.
+
+    Asked once: it might be done twice.
+    """
+    try:
+        reached, raw = await _put(peer, {"tell": wish}, answer_seconds, 1)
+        if raw is not None:
+            answer = json.loads(raw)
+            return {**answer, "ok": bool(answer["ok"]), "message": str(answer["message"])}
+    except KeysError:
+        return {"ok": False, "message": DISAGREE}
+    except (ValueError, KeyError, TypeError):
+        return {"ok": False, "message": "The collector’s answer could not be read."}
+    words = "The collector took the wish and gave no answer; look whether it was done." if reached else NO_COLLECTOR
+    return {"ok": False, "message": words}
+
+
+async def _put(
+    peer: Peer | None, question: dict[str, Any], answer_seconds: float, tries: int
+) -> tuple[bool, bytes | None]:
+    """(whether a collector was reached, what it answered). Raises KeysError, which is logged."""
+    if peer is None:
+        return False, None
+    reached = False
+    with zmq.asyncio.Context() as context:
+        for _ in range(tries):
+            # Lazy Pirate: a REQ socket without its answer is of no further use.
+            with context.socket(zmq.REQ) as socket:
+                socket.linger = 0
+                socket.immediate = True
+                socket.maxmsgsize = LARGEST_ANSWER
+                try:
+                    if not await _reach(socket, peer):
+                        break
+                except KeysError as error:
+                    log.warning("collector cannot be asked endpoint=%s error=%s", peer.endpoint, error)
+                    raise
+                reached = True
+                await socket.send(json.dumps(question).encode())
+                if await socket.poll(answer_seconds * 1000, zmq.POLLIN):
+                    return True, await socket.recv()
+    log.warning("question without answer asked=%s endpoint=%s reached=%s", next(iter(question)), peer.endpoint, reached)
+    return reached, None
 
 
 async def _reach(socket: zmq.asyncio.Socket, peer: Peer) -> bool:

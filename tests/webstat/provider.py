@@ -27,8 +27,13 @@ from joserfc.jwk import RSAKey
 
 CLIENT, SECRET = "webstat", "a secret of the client"
 PEOPLE: dict[str, dict[str, Any]] = {
-    "alice": {"preferred_username": "alice", "groups": ["physics"]},
-    "boss": {"preferred_username": "boss", "groups": ["admins"]},
+    "alice": {
+        "preferred_username": "alice",
+        "groups": ["physics"],
+        "email": "a.lice@example.org",
+        "email_verified": True,
+    },
+    "boss": {"preferred_username": "boss", "groups": ["admins"], "email": "any@example.org", "email_verified": False},
     "guest": {"preferred_username": "guest", "groups": ["guests"]},
     "nameless": {"groups": []},
 }

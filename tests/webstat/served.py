@@ -81,7 +81,7 @@ def served(settings: Settings) -> Iterator[Server]:
 class FakeCollector:
     """Announces what it is told to, and answers refreshes with `answer`; None keeps the asker waiting.
 
-    With keys of its `own` it takes those alone that are in `allow`.
+    With keys of its `own` it takes those alone that are in `allow`. `tell` answers wishes about rules.
     """
 
     def __init__(
@@ -89,8 +89,10 @@ class FakeCollector:
         answer: Callable[[str], dict[str, Any] | None] = lambda name: None,
         own: KeyPair | None = None,
         allow: tuple[Path, ...] = (),
+        tell: Callable[[Any], dict[str, Any]] | None = None,
     ) -> None:
         self.asked: list[str] = []
+        self._tell = tell
         self._answer = answer
         self._context = zmq.Context()
         self._pub = self._context.socket(zmq.PUB)
@@ -115,9 +117,12 @@ class FakeCollector:
         while not self._over.is_set():
             if self._router.poll(100):
                 *route, body = self._router.recv_multipart()
-                name = json.loads(body)["refresh"]
-                self.asked.append(name)
-                answer = self._answer(name)
+                question = json.loads(body)
+                if "tell" in question and self._tell is not None:
+                    answer: dict[str, Any] | None = self._tell(question["tell"])
+                else:
+                    self.asked.append(question["refresh"])
+                    answer = self._answer(question["refresh"])
                 if answer is not None:
                     self._router.send_multipart([*route, json.dumps(answer).encode()])
 

@@ -110,6 +110,7 @@ ADDRESSES = [
     "/group/staff",
     "/history",
     "/history/jobs?event=ran&sort=user",
+    "/tell?kind=cores",
     "/health",
     *(f"/cluster/{shape.name}" for shape in WORLD),
 ]

@@ -7,7 +7,7 @@ what every answer tells browsers about its safety.
 from __future__ import annotations
 
 import time
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -23,8 +23,8 @@ from webstat.access.viewer import Role, Viewer
 from webstat.api.v1 import refusals
 from webstat.privacy import Level
 
-OPEN = ("/healthz", "/readyz", "/metrics", "/assets", "/signin", "/signout", "/signed-out")
-"""What tells of no cluster, and is there for whoever asks; who may have /metrics is decided there."""
+OPEN = ("/healthz", "/readyz", "/metrics", "/assets", "/signin", "/signout", "/signed-out", "/feed")
+"""What tells of no cluster, or decides itself who may have it: /metrics by address, /feed by the secret in it."""
 
 SIGNED_OUT = 4401
 """How a websocket is closed for who is not signed in, or no longer."""
@@ -38,6 +38,9 @@ SAFE = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 """Headers of every answer."""
+
+WISHES_A_MINUTE = 30
+"""Changes of rules, of one person, or of one address where nobody signs in."""
 
 HSTS = "max-age=31536000"
 
@@ -140,6 +143,9 @@ class Gate:
             if wait := self._limits.wait("refresh", who, self._access.refreshes_a_minute):
                 return _too_many(scope, wait, f"{self._access.refreshes_a_minute} reports a minute may be asked for")
             audit("refresh", viewer, address, cluster=path.removeprefix("/refresh/"))
+        elif path == "/data/tell" and scope["method"] == "POST":
+            if wait := self._limits.wait("tell", who, WISHES_A_MINUTE):
+                return _too_many(scope, wait, f"{WISHES_A_MINUTE} changes of rules a minute")
         elif _is_export(scope):
             if wait := self._limits.wait("export", who, self._access.exports_a_minute):
                 return _too_many(scope, wait, f"{self._access.exports_a_minute} files a minute may be taken")
@@ -175,6 +181,12 @@ class Gate:
             await send(message)
 
         return finish
+
+
+def same_site(headers: Headers) -> bool:
+    """Whether a request comes from our own pages, or from a program, which sends no Origin."""
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
 
 
 def address_of(scope: Scope) -> str:

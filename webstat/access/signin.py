@@ -21,7 +21,7 @@ from webstat.access.audit import audit
 from webstat.access.gate import address_of
 from webstat.static import Assets
 
-LONGEST_NAME = 64
+LONGEST_NAME, LONGEST_MAIL = 64, 200
 
 TROUBLE = (HTTPError, OAuthError, JoseError, ValueError, KeyError, RuntimeError)
 """How a provider that is away, or says what it should not, shows."""
@@ -105,6 +105,9 @@ def router(settings: Settings, assets: Assets) -> APIRouter:
         until = time.time() + settings.access.session_hours * 3600
         own = [one for one in groups if isinstance(one, str)] if isinstance(groups, list) else []
         request.session.clear()
+        mail = told.get(asked.mail_claim)
+        if isinstance(mail, str) and told.get("email_verified") is not False and len(mail) <= LONGEST_MAIL:
+            request.session["mail"] = mail
         request.session.update(name=name.strip(), groups=own[: viewers.MOST_GROUPS], until=until)
         audit("signed in", viewers.person(settings.access, name.strip(), own), address)
         return RedirectResponse(to, 303)

@@ -50,6 +50,11 @@ class Collectors:
         """Whom to ask for a new report of a cluster; None where there is nobody."""
         return self.refresh.get(cluster, self.otherwise)
 
+    @property
+    def any(self) -> Peer | None:
+        """Whom to bring what any of them can write; None where there is nobody."""
+        return next(iter(self.refresh.values()), self.otherwise)
+
 
 @dataclass(frozen=True)
 class Poller:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from webstat.components import nav
 from webstat.format import shorten
-from webstat.pages import cluster, free, health, history, history_jobs, job, jobs, node, overview, people
+from webstat.pages import cluster, free, health, history, history_jobs, job, jobs, node, overview, people, tell
 from webstat.view import View
 
 CLUSTER = "cluster"
@@ -61,6 +61,7 @@ PAGES = (
     Page("/group/<group>", "<group>", nav.JOBS, people.group_layout),
     Page("/history", "History", nav.HISTORY, history.layout, live=False),
     Page("/history/jobs", "Jobs of the past", nav.HISTORY, history_jobs.layout, live=False),
+    Page("/tell", "Tell me when", "", tell.layout, live=False),
     Page("/health", "Health", nav.HEALTH, health.layout, live=False),
 )
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from dash import html
 
+from webstat.addresses import tell_page
 from webstat.components import capacity
 from webstat.components.cards import empty, kpi
 from webstat.components.nav import cluster_menu
 from webstat.components.states import pill, trouble
-from webstat.components.text import Part, foreign
+from webstat.components.text import Part, foreign, icon, link
 from webstat.data import frames
 from webstat.data.frames import Capacity, Jobs
 from webstat.format import hours, number, percent, plural, shorten
@@ -101,9 +102,19 @@ def _title(cluster: Cluster, cores: Capacity | None, view: View) -> html.Div:
                 className="d-flex align-items-center gap-2",
             ),
             html.Span(about, className="text-body-secondary"),
-            html.Span(pill(cluster, view, long=True), className="ms-md-auto"),
+            html.Div([_tell(cluster, view), pill(cluster, view, long=True)], className="ms-md-auto ws-told-head"),
         ],
         className="d-flex flex-wrap align-items-center column-gap-3 row-gap-1 mb-3",
+    )
+
+
+def _tell(cluster: Cluster, view: View) -> Part:
+    if view.at is not None:
+        return None
+    return link(
+        [icon("bell"), " Tell me when"],
+        tell_page(kind="cores", cluster=cluster.name),
+        title="Tell me when cores are free, or the cluster does not answer",
     )
 
 

@@ -126,7 +126,7 @@ def sections(view: View, known: Known, heading: type, place: str) -> Sections:
         where=_where(view, known, heading),
         tied=_tied(view, known, heading),
         attributes=bricks.attributes(record, f"{place}-job-all", _age(view, known), view),
-        buttons=_buttons(known),
+        buttons=_buttons(view, known),
     )
 
 
@@ -184,7 +184,7 @@ def _age(view: View, known: Known) -> Part:
     return [age(taken_at, view), " old"]
 
 
-def _buttons(known: Known) -> list[Part]:
+def _buttons(view: View, known: Known) -> list[Part]:
     record = known.job.record
     alike = {"user": record.user, "q": record.name, **({"state": ALL_STATES} if known.over else {})}
     buttons: list[Part] = [
@@ -196,6 +196,11 @@ def _buttons(known: Known) -> list[Part]:
         )
         same.className = "btn btn-outline-secondary"
         buttons.append(same)
+    if not known.over and view.at is None:
+        kind, words = ("started", "starts") if known.pending else ("ended", "ends")
+        about = {"data-kind": kind, "data-cluster": known.cluster.name, "data-subject": record.id, "type": "button"}
+        tell = [icon("bell"), f" Tell me when it {words}"]
+        buttons.append(html.Button(tell, className="btn btn-outline-secondary ws-tell", **about))
     return buttons
 
 

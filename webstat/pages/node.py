@@ -130,7 +130,7 @@ def sections(view: View, known: KnownNode, heading: type, place: str) -> Section
         past=node_past.section(view, known, heading, FEW_CHANGES if compact else MOST_CHANGES),
         before=_before(view, known, heading, compact),
         attributes=bricks.attributes(record, f"{place}-node-all", told, view),
-        buttons=_buttons(known),
+        buttons=_buttons(view, known),
     )
 
 
@@ -175,12 +175,18 @@ def _health(view: View, known: KnownNode) -> list[Part]:
     return said
 
 
-def _buttons(known: KnownNode) -> list[Part]:
+def _buttons(view: View, known: KnownNode) -> list[Part]:
     cluster, name = known.cluster, known.node.record.name
     on_map = link([icon("grid-3x3"), " Node map"], addresses.cluster_page(cluster.name))
     on_map.className = "btn btn-outline-secondary"
     address = addresses.node_page(cluster.name, name)
-    return [bricks.copy(address, "Copy a link to this node", "link-45deg", "Link"), on_map]
+    buttons: list[Part] = [bricks.copy(address, "Copy a link to this node", "link-45deg", "Link"), on_map]
+    if view.at is None and known.node.gone_at is None:
+        down = addresses.tell_page(kind="node", cluster=cluster.name, subject=name)
+        tell = link([icon("bell"), " Tell me when"], down, title="Tell me when this node goes down")
+        tell.className = "btn btn-outline-secondary"
+        buttons.append(tell)
+    return buttons
 
 
 # How much of it is in use?

@@ -39,6 +39,8 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "/data/jobs": ("/data/jobs?rows=500", "/data/jobs?q={stranger}", "/data/jobs?rows=500&user={stranger}"),
     "/data/nodes/{cluster}": (f"/data/nodes/{CLUSTER}", "/data/nodes/torque"),
     "/jobs.csv": ("/jobs.csv",),
+    "/data/tell": ("/data/tell",),
+    "/data/notices": ("/data/notices?after=0",),
     "/api/v1/history/totals": tuple(f"/api/v1/history/totals?by={by}" for by in ("user", "group", "account")),
     "/api/v1/history": tuple(f"/api/v1/history?by={by}" for by in ("user", "group", "account")),
     "/api/v1/history/jobs": ("/api/v1/history/jobs?range=7d", "/api/v1/history/jobs?range=7d&user={stranger}"),
@@ -53,7 +55,7 @@ ROUTES: dict[str, tuple[str, ...]] = {
 
 SILENT = {
     "/refresh/{cluster}", "/healthz", "/readyz", "/metrics", "/assets/{name:path}", "/signin", "/signin/back", "/signout",
-    "/signed-out", "/api/docs", "/api/v1", "/api/v1/{path:path}", "/api/v1/openapi.json", "/api/v1/nodes", "/api/v1/queues", "/api/v1/clusters",
+    "/signed-out", "/feed/{secret}.atom", "/api/docs", "/api/v1", "/api/v1/{path:path}", "/api/v1/openapi.json", "/api/v1/nodes", "/api/v1/queues", "/api/v1/clusters",
     "/api/v1/waits", "/api/v1/forecasts", "/api/v1/free", "/api/v1/future", "/api/v1/history/nodes", "/api/v1/history/waits", "/api/v1/history/week", "/api/v1/history/worst-nodes",
 }  # fmt: skip
 """Routes that tell of nobody; asked all the same."""
@@ -241,7 +243,11 @@ def test_the_websocket_tells_of_nobody_and_opens_for_nobody_unknown(site: Server
 
 
 def test_who_is_not_signed_in_is_told_nothing(site: Server, hidden: set[str]) -> None:
-    for route in (*ROUTES, *SILENT - {"/healthz", "/readyz", "/metrics", "/assets/{name:path}", "/refresh/{cluster}"}):
+    for route in (
+        *ROUTES,
+        *SILENT
+        - {"/healthz", "/readyz", "/metrics", "/assets/{name:path}", "/refresh/{cluster}", "/feed/{secret}.atom"},
+    ):
         address = re.sub(r"\{[a-z:]+\}", CLUSTER, route)
         if address.startswith("/sign"):
             continue

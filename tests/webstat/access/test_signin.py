@@ -16,7 +16,7 @@ import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from collector.settings import AccessSettings, OidcSettings, Settings
+from collector.settings import AccessSettings, NotifySettings, OidcSettings, Settings
 from tests.webstat import provider
 from tests.webstat.served import FakeCollector, Server, served, settings_for
 from tests.webstat.stores import Builder, Shape
@@ -82,6 +82,22 @@ def test_who_signs_in_is_back_where_they_were(site: Server) -> None:
     assert known == {"mode": "oidc", "name": "alice", "role": "member", "mayRefresh": True}
     told = session.get(site.url + "/clusters.txt", timeout=30)
     assert told.text.startswith(SAYS[Level.OWN].replace("’", "'"))
+
+
+def test_e_mails_go_where_the_provider_says_or_where_the_site_does(
+    builder: Builder, issuer: str, tmp_path: Path
+) -> None:
+    notify = NotifySettings(smtp="127.0.0.1:1", smtp_from="w@example.org", mail_to="{user}@site.example.org")
+    told = settings(builder, tmp_path, issuer).model_copy(update={"notify": notify})
+    with served(told) as server:
+        for person, mail in (
+            ("alice", "a.lice@example.org"),
+            ("boss", "boss@site.example.org"),  # the provider does not vouch for it
+            ("guest", "guest@site.example.org"),
+        ):
+            session, _ = sign_in(server, person, "/")
+            owner = session.get(server.url + "/data/tell", timeout=30).json()["owner"]
+            assert owner == {"mail": mail, "channels": ["browser", "mail"]}
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from webstat.data import jobs
 from webstat.data import people as people_data
 from webstat.data.explore.answer import answer
 from webstat.data.explore.question import Question
-from webstat.data.queries import changes, find, known_then, now, one, past, people, places, waiting
+from webstat.data.queries import alerts, changes, find, known_then, now, one, past, people, places, waiting
 from webstat.data.queries import jobs as jobs_queries
 from webstat.data.queries import report as report_queries
 from webstat.data.queries.veil import MASK
@@ -37,7 +37,7 @@ from webstat.privacy import HIDDEN, OTHERS, Level, Veil, pseudonym, without_peop
 SALT = b"salt"
 STATES = {state.value for state in (*JobState, *NodeState)}
 LEVELS = (Level.PSEUDONYMS, Level.OWN, Level.TOTALS)
-MODULES = (changes, find, jobs_queries, known_then, now, one, past, people, places, report_queries, waiting)
+MODULES = (alerts, changes, find, jobs_queries, known_then, now, one, past, people, places, report_queries, waiting)
 INTERNAL = {"load_words", "load_then"}
 """Tables that only other queries look into: words by their ids, and what moment.py makes its views from."""
 LOADS: dict[str, Callable[..., Any]] = {
@@ -148,6 +148,9 @@ def arguments_for(load: Callable[..., Any], source: Source, plain: Source, name:
         "job_id": f"{living['number'].iloc[0]}.{cluster.name}",
         "job_ids": tuple(plain.ask(places.load_placed_jobs, cluster.id)["id"]),
         "row": 1,
+        "owner": f"user:{name}",
+        "feed": "f" * 40,
+        "after": 0,
     }
     wanted = list(inspect.signature(load).parameters)[1:]
     if load is one.load_node:
