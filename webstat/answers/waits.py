@@ -1,0 +1,132 @@
+"""How long one cluster's jobs have waited, as arrays: what forecasts and their backtests rest on. Pure.
+
+Nothing in it names anybody. What is foretold from it is similar.py's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+
+import numpy as np
+
+from collector.columns import Numbers
+from collector.lives import LIVES, NO_WALLTIME, SIZES, WALLTIMES, Columns
+
+DAY, HOUR = 86400, 3600
+
+COLUMNS = ("ended", "ran", "queued", "wait", "queue", "cores", "gpus", "walltime", "walltime_class", "size", "outcome")
+"""Of packed jobs, those that waits are made from; see collector.lives."""
+
+WORKING = range(8, 18)
+"""Hours of working days, by the clock of the site; the rest of the week is nights and weekends."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A queue's line over time: when jobs came to it and when they left it, both in order, unix seconds."""
+
+    came: Numbers
+    left: Numbers
+
+    def length(self, at: Numbers | float) -> Numbers:
+        """How many jobs waited at each moment, those that came in that second not counted."""
+        return np.searchsorted(self.came, at, side="left") - np.searchsorted(self.left, at, side="right")
+
+
+NOBODY = Line(np.zeros(0), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What of a job decides what it is like: numbers as the arrays of Waits have them."""
+
+    size: int
+    walltime: int
+    hours: int
+
+
+@dataclass(frozen=True)
+class Waits:
+    """The jobs of one queue that started, by their start. Each array has an element for a job.
+
+    `eligible` and `started` are unix seconds, `wait` the seconds between; `size` counts the classes of cores, twice
+    (with GPUs, and without), `walltime` the classes of walltime, `hours` the parts of the week in which it became
+    eligible; `ahead` how many others waited then.
+    """
+
+    eligible: Numbers
+    started: Numbers
+    wait: Numbers
+    size: Numbers
+    walltime: Numbers
+    hours: Numbers
+    ahead: Numbers
+    line: Line
+
+    def started_by(self, now: float) -> int:
+        """How many of them had started by then; they are the first ones."""
+        return int(np.searchsorted(self.started, now, side="right"))
+
+
+def size_of(cores: int, gpus: int) -> int:
+    """The size class of a job, as Waits.size."""
+    return 2 * int(np.searchsorted(SIZES, cores)) + (gpus > 0)
+
+
+def walltime_of(seconds: float | None) -> int:
+    """The walltime class of a job, as Waits.walltime."""
+    return NO_WALLTIME if seconds is None else int(np.searchsorted(WALLTIMES, seconds))
+
+
+def hours_of(at: Numbers, zone: tzinfo) -> Numbers:
+    """The part of the week of each moment: 0 working hours, 1 the rest of Monday to Friday, 2 the weekend."""
+    hours, place = np.unique(np.asarray(at, dtype=np.int64) // HOUR, return_inverse=True)
+    days, day = np.unique(hours // 24, return_inverse=True)
+    # By the clock of each day's noon: twice a year a night is an hour off.
+    offsets = np.array([_offset(int(one) * DAY + DAY // 2, zone) for one in days], dtype=np.int64)
+    local = hours * HOUR + (offsets[day] if len(days) else 0)
+    weekday, hour = (local // DAY + 3) % 7, local % DAY // HOUR  # 1 January 1970 was a Thursday
+    part = np.where((hour >= WORKING.start) & (hour < WORKING.stop), 0, 1)
+    part = np.where(weekday >= 5, 2, part)
+    return part[place].astype(np.int8)
+
+
+def _offset(at: int, zone: tzinfo) -> int:
+    offset = datetime.fromtimestamp(at, UTC).astimezone(zone).utcoffset()
+    return int(offset.total_seconds()) if offset else 0
+
+
+def waits_of(jobs: Columns, zone: tzinfo) -> dict[int, Waits]:
+    """Queue (id of its word) -> its waits, from COLUMNS of jobs, living ones among them."""
+    queues, place = np.unique(jobs["queue"], return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    cuts = np.searchsorted(place[order], np.arange(len(queues) + 1))
+    found = {}
+    for number, queue in enumerate(queues):
+        some = order[cuts[number] : cuts[number + 1]]
+        found[int(queue)] = _of_queue({name: jobs[name][some] for name in COLUMNS}, zone)
+    return found
+
+
+def _of_queue(jobs: Columns, zone: tzinfo) -> Waits:
+    ended, ran = jobs["ended"].astype(np.int64), jobs["ran"].astype(np.int64)
+    did_start = ran >= 0
+    left = np.where(did_start, ended - ran, ended)
+    came = np.where(did_start, left - jobs["wait"], left - jobs["queued"])
+    still_waits = (jobs["outcome"] == LIVES) & ~did_start
+    waited = (left > came) | still_waits
+    line = Line(np.sort(came[waited]), np.sort(np.where(still_waits, np.inf, left)[waited]))
+    there = np.flatnonzero(did_start)
+    there = there[np.argsort(left[there], kind="stable")]
+    eligible = came[there]
+    return Waits(
+        eligible=eligible,
+        started=left[there],
+        wait=jobs["wait"][there].astype(np.int64),
+        size=(2 * jobs["size"][there] + (jobs["gpus"][there] > 0)).astype(np.int8),
+        walltime=jobs["walltime_class"][there].astype(np.int8),
+        hours=hours_of(eligible, zone),
+        ahead=line.length(eligible).astype(np.int32),
+        line=line,
+    )
