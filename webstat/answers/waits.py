@@ -5,17 +5,18 @@ Nothing in it names anybody. What is foretold from it is similar.py's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 
 from collector.columns import Numbers
-from collector.lives import LIVES, NO_WALLTIME, SIZES, WALLTIMES, Columns
+from collector.lives import IRREGULAR, LIVES, NO_WALLTIME, SIZES, WALLTIMES, Columns
 
 DAY, HOUR = 86400, 3600
 
-COLUMNS = ("ended", "ran", "queued", "wait", "queue", "cores", "gpus", "walltime", "walltime_class", "size", "outcome")
+COLUMNS = ("ended", "ran", "queued", "flags", "wait", "queue", "gpus", "walltime_class", "size", "outcome")
 """Of packed jobs, those that waits are made from; see collector.lives."""
 
 WORKING = range(8, 18)
@@ -44,15 +45,18 @@ class Asked:
     size: int
     walltime: int
     hours: int
+    crowd: int
 
 
 @dataclass(frozen=True)
 class Waits:
-    """The jobs of one queue that started, by their start. Each array has an element for a job.
+    """The jobs of one queue by their start. Each array has an element for a job.
 
-    `eligible` and `started` are unix seconds, `wait` the seconds between; `size` counts the classes of cores, twice
-    (with GPUs, and without), `walltime` the classes of walltime, `hours` the parts of the week in which it became
-    eligible; `ahead` how many others waited then.
+    `eligible` and `started` are unix seconds, `wait` the seconds between. Those that have not started come last: their
+    `started` is infinite, `wait` is how long they waited until they left or were last seen, and those that were held meanwhile are
+    left out.
+    `size` counts the classes of cores, twice (with GPUs, and without), `walltime` the classes of walltime, `hours` the
+    parts of the week in which a job became eligible; `crowd` is 1 where others of its size waited then, else 0.
     """
 
     eligible: Numbers
@@ -61,12 +65,17 @@ class Waits:
     size: Numbers
     walltime: Numbers
     hours: Numbers
-    ahead: Numbers
-    line: Line
+    crowd: Numbers
+    lines: Mapping[int, Line]
+    """Of each size."""
 
     def started_by(self, now: float) -> int:
         """How many of them had started by then; they are the first ones."""
         return int(np.searchsorted(self.started, now, side="right"))
+
+    def crowd_at(self, size: int, at: float) -> int:
+        """Whether others of that size waited at a moment, as `crowd`."""
+        return int(self.lines.get(size, NOBODY).length(at) > 0)
 
 
 def size_of(cores: int, gpus: int) -> int:
@@ -110,23 +119,32 @@ def waits_of(jobs: Columns, zone: tzinfo) -> dict[int, Waits]:
 
 
 def _of_queue(jobs: Columns, zone: tzinfo) -> Waits:
-    ended, ran = jobs["ended"].astype(np.int64), jobs["ran"].astype(np.int64)
+    ended, ran = jobs["ended"].astype(np.float64), jobs["ran"]
     did_start = ran >= 0
     left = np.where(did_start, ended - ran, ended)
     came = np.where(did_start, left - jobs["wait"], left - jobs["queued"])
     still_waits = (jobs["outcome"] == LIVES) & ~did_start
+    size = (2 * jobs["size"].astype(np.int64) + (jobs["gpus"] > 0)).astype(np.int8)
     waited = (left > came) | still_waits
-    line = Line(np.sort(came[waited]), np.sort(np.where(still_waits, np.inf, left)[waited]))
-    there = np.flatnonzero(did_start)
-    there = there[np.argsort(left[there], kind="stable")]
-    eligible = came[there]
+    gone = np.where(still_waits, np.inf, left)
+    lines = {}
+    for one in np.unique(size):
+        those = waited & (size == one)
+        lines[int(one)] = Line(np.sort(came[those]), np.sort(gone[those]))
+    crowd = np.zeros(len(ended), dtype=np.int8)
+    for one, line in lines.items():
+        those = size == one
+        crowd[those] = line.length(came[those]) > 0
+    started = np.where(did_start, left, np.inf)
+    order = np.argsort(started, kind="stable")
+    order = order[did_start[order] | (jobs["flags"][order] & IRREGULAR == 0)]
     return Waits(
-        eligible=eligible,
-        started=left[there],
-        wait=jobs["wait"][there].astype(np.int64),
-        size=(2 * jobs["size"][there] + (jobs["gpus"][there] > 0)).astype(np.int8),
-        walltime=jobs["walltime_class"][there].astype(np.int8),
-        hours=hours_of(eligible, zone),
-        ahead=line.length(eligible).astype(np.int32),
-        line=line,
+        eligible=came[order],
+        started=started[order],
+        wait=(left - came)[order],
+        size=size[order],
+        walltime=jobs["walltime_class"][order].astype(np.int8),
+        hours=hours_of(came[order], zone),
+        crowd=crowd[order],
+        lines=lines,
     )
