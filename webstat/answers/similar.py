@@ -30,8 +30,8 @@ CONFIDENCE = 0.95
 NEWEST = 59
 """So many jobs are kept, at least, where the older ones are from before a change: QBETS's number for 0.95 of 0.95."""
 
-RARE = 0.001
-"""So improbable is a run of waits over the bound that tells a change."""
+RARE = 0.01
+"""So improbable is a run of waits over the bound, in all that is looked at, that tells a change."""
 
 STEPS = (
     (("size", "walltime", "hours", "crowd"), "of its size and walltime at such hours"),
@@ -80,19 +80,26 @@ def similar(waits: Waits, asked: Asked, now: float, waited: float) -> Similar:
 def changed_at(waits: Numbers) -> int:
     """The place, in waits by start, before which they were drawn from something else; 0 where nothing tells a change.
 
-    A change is a run of waits over the bound of all of them that would be RARE, given how often one that is over
-    it follows another: waits that follow each other are alike, so that runs of three mean nothing by themselves.
+    A change is a run among the newest, or among twice as many and so on, over the bound of those before, that would be
+    RARE given how often one over it followed another before: waits that follow each other are alike, so that a run of
+    three means nothing by itself.
     """
-    if len(waits) <= NEWEST:
-        return 0
-    over = waits > upper_bound(np.sort(waits), 0.9)
-    pairs, before = int(np.count_nonzero(over[1:] & over[:-1])), int(np.count_nonzero(over[:-1]))
-    follows = min(max(pairs / max(1, before), 0.1), 0.99)
-    run = 1 + ceil(log(RARE / 0.1) / log(follows))
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], over, [False]])))
-    starts, ends = edges[::2], edges[1::2]
-    long = np.flatnonzero(ends - starts >= run)
-    return min(int(starts[long[-1]]), len(waits) - NEWEST) if len(long) else 0
+    count, newer = len(waits), NEWEST
+    while count - newer >= NEWEST:
+        before, after = waits[: count - newer], waits[count - newer :]
+        place = rank(len(before), 0.9) - 1
+        bound = np.partition(before, place)[place]
+        over = before > bound
+        pairs, first = int(np.count_nonzero(over[1:] & over[:-1])), int(np.count_nonzero(over[:-1]))
+        follows = min(max(pairs / max(1, first), 0.1), 0.99)
+        run = 1 + ceil(log(RARE / newer / 0.1) / log(follows))
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], after > bound, [False]])))
+        starts, ends = edges[::2], edges[1::2]
+        long = np.flatnonzero(ends - starts >= run)
+        if len(long):
+            return min(count - newer + int(starts[long[-1]]), count - NEWEST)
+        newer *= 2
+    return 0
 
 
 def quantile(ordered: Numbers, share: float) -> float:

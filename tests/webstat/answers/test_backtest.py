@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC
 
 import numpy as np
 import pytest
 
-from collector.lives import COMPLETED, IRREGULAR, LIVES, pack_columns
+from collector.lives import IRREGULAR, pack_columns
 from webstat.answers import similar as similar_module
 from webstat.answers.backtest import AN_HOUR, FEWEST_TRIED, GOOD, Record, Tried, record, tried
 from webstat.answers.forecast import Forecast, NotForetold, Past, foretell
@@ -20,16 +19,19 @@ NOW = 1_790_000_000
 QUEUE = 7
 
 
-def history(waits: np.ndarray, apart: float = 600.0, run: int = 1000) -> Waits:
-    """Jobs of one kind that came `apart` from each other, the last one at NOW, and waited so long."""
+def history(waits: np.ndarray, apart: float = 600.0, held: np.ndarray | None = None) -> Waits:
+    """Jobs of one kind that came `apart` from each other, the last one at NOW, and waited so long, or were held."""
     came = NOW - apart * np.arange(len(waits))[::-1]
     count = len(waits)
     jobs = {
         "submitted_at": came,
         "eligible_at": np.full(count, np.nan),
         "started_at": came + waits,
-        "ended_at": came + waits + run,
-        **{name: np.full(count, 1.0) for name in ("user_id", "group_id", "account_id", "cores", "exit_status", "implied")},
+        "ended_at": came + waits + 1000,
+        **{
+            name: np.full(count, 1.0)
+            for name in ("user_id", "group_id", "account_id", "cores", "exit_status", "implied")
+        },
         **{name: np.full(count, 0.0) for name in ("gpus", "ended_estimated", "task")},
         **{name: np.full(count, np.nan) for name in ("walltime_used_seconds", "cpu_used_seconds")},
         "walltime_seconds": np.full(count, 3600.0),
@@ -42,7 +44,7 @@ def history(waits: np.ndarray, apart: float = 600.0, run: int = 1000) -> Waits:
     jobs["implied"] = (~np.isnan(jobs["ended_at"])).astype(float)
     nothing = {name: np.zeros(0) for name in ("job_id", "since", "until", "state", "queue_id", "cores", "gpus")}
     columns, _ = pack_columns(jobs, nothing, 0, NOW)
-    columns["flags"] &= ~IRREGULAR
+    columns["flags"] = np.where(np.zeros(count, dtype=bool) if held is None else held, IRREGULAR, 0)
     return waits_of(columns, UTC)[QUEUE]
 
 
@@ -66,7 +68,10 @@ def test_nothing_of_the_future_comes_in() -> None:
     other = np.where(kept, waits, waits + np.random.default_rng(5).exponential(30 * HOUR, len(waits)).round())
     changed = tried(history(other), NOW)
     before, after = whole.at <= at, changed.at <= at
-    answers = {when: (half, most) for when, half, most in zip(whole.at[before], whole.half[before], whole.most[before], strict=True)}
+    answers = {
+        when: (half, most)
+        for when, half, most in zip(whole.at[before], whole.half[before], whole.most[before], strict=True)
+    }
     compared = 0
     for when, half, most in zip(changed.at[after], changed.half[after], changed.most[after], strict=True):
         if when in answers:
@@ -185,6 +190,9 @@ def test_waits_that_follow_each_other_tell_no_change() -> None:
 
 
 def test_what_was_held_and_never_started_is_no_miss() -> None:
-    kept = history(drawn(100))
-    assert LIVES != COMPLETED
-    assert replace(kept).started_by(NOW) <= 100
+    waits = drawn(400)
+    waits[-300:-250] = 90 * DAY
+    held = np.zeros(400, dtype=bool)
+    held[-300:-250] = True
+    assert record(tried(history(waits), NOW)).usual == pytest.approx(0.77, abs=0.05)
+    assert record(tried(history(waits, held=held), NOW)).usual == pytest.approx(0.91, abs=0.04)

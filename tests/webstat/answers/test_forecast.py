@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from datetime import datetime
@@ -91,18 +92,22 @@ def bound(ordered: list[float]) -> float:
 
 
 def since_change(waits: list[float]) -> list[float]:
-    """Waits by start, without those from before the last run that is too long to be one of them."""
-    if len(waits) <= 59:
-        return waits
-    over = [wait > bound(sorted(waits)) for wait in waits]
-    follows = sum(a and b for a, b in zip(over, over[1:], strict=False)) / max(1, sum(over[:-1]))
-    longest = 1 + ceil(log(0.001 / 0.1) / log(min(max(follows, 0.1), 0.99)))
-    first, length = 0, 0
-    for place, one in enumerate([*over, False]):
-        if not one and length >= longest:
-            first = place - length
-        length = length + 1 if one else 0
-    return waits[min(first, len(waits) - 59) :]
+    """Waits by start, without those from before a run over the older ones' bound that is too long to be one of them."""
+    newer = 59
+    while len(waits) - newer >= 59:
+        older, rest = waits[:-newer], waits[-newer:]
+        over = [wait > bound(sorted(older)) for wait in older]
+        follows = sum(a and b for a, b in itertools.pairwise(over)) / max(1, sum(over[:-1]))
+        longest = 1 + ceil(log(0.01 / newer / 0.1) / log(min(max(follows, 0.1), 0.99)))
+        first, length = None, 0
+        for place, one in enumerate([*(wait > bound(sorted(older)) for wait in rest), False]):
+            if not one and length >= longest:
+                first = place - length
+            length = length + 1 if one else 0
+        if first is not None:
+            return waits[min(len(older) + first, len(waits) - 59) :]
+        newer *= 2
+    return waits
 
 
 def by_hand(job: Plain, now: float, waited: float) -> tuple[float, float, int] | None:
