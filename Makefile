@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench bench-store screenshots agent-zipapp setup setup-dev clean
+.PHONY: help run demo test lint bench bench-store forecast-report screenshots agent-zipapp setup setup-dev clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1@\2/p' Makefile | column -t -s @
@@ -28,6 +28,9 @@ bench: setup-dev  ## measure, side by side with what it is compared to
 
 bench-store: setup-dev  ## make a store of years to measure with: 10 million jobs, or BENCH_JOBS=100000 and others
 	@$(PYTHON) -m bench.years
+
+forecast-report: setup  ## how often forecasts held: of webstat.toml's store, else of demo clusters, or TRACES="a.swf b.swf"
+	@$(PYTHON) -m scripts.forecast_report $(TRACES)
 
 screenshots: setup-dev  ## docs/images, from the demo clusters
 	@$(PYTHON) -m scripts.screenshots

@@ -1,4 +1,4 @@
-"""webstat's command line beside its page: report, token, doctor."""
+"""webstat's command line beside its page: report, token, doctor, forecast-report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from agent import __version__
 from collector.errors import CollectorError
 from collector.settings import SCOPES, SEES
 from webstat.access.tokens import make_token, token_table
+from webstat.answers.forecast_report import report_forecasts
 from webstat.doctor import find_all, show
 from webstat.errors import StoreBroken, StoreEmpty, WebError
 from webstat.report.command import Wish, make_reports
@@ -99,6 +100,20 @@ def doctor(config: Path | None, as_json: bool) -> None:
     Exit code 0 where all is well, 1 with warnings, 2 with problems.
     """
     sys.exit(show(find_all(config), as_json, sys.stdout.isatty()))
+
+
+@main.command("forecast-report")
+@click.argument(
+    "traces", metavar="[TRACE.swf]...", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@click.option("--days", type=float, help="How many days of the past are asked again; 30, of a trace all.")
+@click.pass_obj
+def forecast_report(config: Path | None, traces: tuple[Path, ...], days: float | None) -> None:
+    """How often forecasts of when a job starts held, by cluster and queue: the past asked again.
+
+    Of the store, or of traces. Exit code 1 where there are no jobs to ask about.
+    """
+    sys.exit(report_forecasts(settings_of(config), traces, days))
 
 
 def _entry() -> None:

@@ -29,8 +29,11 @@ TRIED = 300
 FEWEST_TRIED = 50
 """Under so many nothing is said of how often answers held, and nothing is made of it."""
 
-GOOD = (0.85, 0.95)
-"""Shares of jobs between which a 90 % time holds as it says."""
+GOOD = (85, 95)
+"""Of how many of 100 jobs a 90 % time holds as it says."""
+
+SHORTEST_SECONDS = 300
+"""No 90 % time is told that is shorter."""
 
 GOOD_HALF = (0.4, 0.6)
 """The same of a 50 % time."""
@@ -96,12 +99,13 @@ def tried(waits: Waits, until: float, waited: float = 0.0, days: float = RECENT_
         if len(found) < FEWEST:
             declined += 1
             continue
-        half, most = quantile(found, 0.5), upper_bound(found, 0.9)
+        half, most = quantile(found, 0.5), max(upper_bound(found, 0.9), SHORTEST_SECONDS)
         wait = min(float(waits.wait[job]), until - float(waits.eligible[job])) - waited
         if waits.started[job] > until and wait <= most:
             continue  # it may still start in time, or was deleted while it could
         below = int(np.searchsorted(found, wait, side="left"))
-        rows.append((now, wait, half, most, (below + 1) / len(found) if below < len(found) else inf))
+        place = (below + 1) / len(found) if below < len(found) else inf
+        rows.append((now, wait, half, most, place))
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), 5).T
     return Tried(*columns, declined)
 
@@ -113,23 +117,26 @@ def record(answers: Tried) -> Record:
         return made
     usual = float(np.mean(answers.wait <= answers.most))
     made = replace(made, held=usual, usual=usual, **_half(answers))
-    too_careful = usual > GOOD[1] and np.quantile(answers.most, 0.9) > SHORT_SECONDS
-    if usual >= GOOD[0] and not too_careful:
+    if _is_good(usual) or (usual > 0.9 and np.quantile(answers.most, 0.9) <= SHORT_SECONDS):
         return made
-    share, later = _again(answers, 0.9)
-    return replace(made, held=later, most_share=share) if GOOD[0] <= later <= GOOD[1] else replace(made, withheld=True)
+    share, later = _again(np.where(answers.wait <= SHORTEST_SECONDS, 0.0, answers.place), 0.9)
+    return replace(made, held=later, most_share=share) if _is_good(later) else replace(made, withheld=True)
+
+
+def _is_good(share: float) -> bool:
+    return GOOD[0] <= round(share * 100) <= GOOD[1]
 
 
 def _half(answers: Tried) -> dict[str, Any]:
     held = float(np.mean(answers.wait <= answers.half))
     if GOOD_HALF[0] <= held <= GOOD_HALF[1]:
         return {"held_half": held}
-    share, later = _again(answers, 0.5)
+    share, later = _again(answers.place, 0.5)
     return {"held_half": later, "half_share": share} if abs(later - 0.5) < abs(held - 0.5) else {"held_half": held}
 
 
-def _again(answers: Tried, wanted: float) -> tuple[float, float]:
+def _again(place: Numbers, wanted: float) -> tuple[float, float]:
     """The share whose quantile holds for `wanted` of the first two thirds, and of how many of the last third it does."""
-    cut = 2 * len(answers) // 3
-    share = quantile(np.sort(answers.place[:cut]), wanted)
-    return (share, float(np.mean(answers.place[cut:] <= share))) if share <= 1 else (1.0, 0.0)
+    cut = 2 * len(place) // 3
+    share = quantile(np.sort(place[:cut]), wanted)
+    return (share, float(np.mean(place[cut:] <= share))) if share <= 1 else (1.0, 0.0)

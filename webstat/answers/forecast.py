@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from webstat.answers.backtest import AN_HOUR, Record, record, tried
+from webstat.answers.backtest import AN_HOUR, SHORTEST_SECONDS, Record, record, tried
 from webstat.answers.similar import DAYS, FEWEST, quantile, similar, upper_bound
 from webstat.answers.waits import COLUMNS, DAY, Asked, Waits, hours_of, size_of, waits_of, walltime_of
 from webstat.data.source import Source
@@ -139,6 +139,7 @@ def foretell(
     if known.withheld and known.held is not None:
         return NotForetold(f"the 90{NBSP}% time held for {known.held * 100:.0f} of 100", count)
     most = upper_bound(found.waits, 0.9) if known.most_share is None else quantile(found.waits, known.most_share)
+    most = max(most, SHORTEST_SECONDS)
     return Forecast(
         p50_seconds=min(quantile(found.waits, known.half_share or 0.5), most),
         p90_seconds=most,

@@ -48,13 +48,17 @@ def history(waits: np.ndarray, apart: float = 600.0, held: np.ndarray | None = N
     return waits_of(columns, UTC)[QUEUE]
 
 
+def good(share: float | None) -> bool:
+    return share is not None and GOOD[0] <= round(share * 100) <= GOOD[1]
+
+
 def drawn(count: int, seed: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).exponential(3 * HOUR, count).round()
 
 
 def test_what_is_drawn_alike_is_foretold_as_it_says() -> None:
     found = record(tried(history(drawn(6000)), NOW))
-    assert found.held is not None and GOOD[0] <= found.held <= GOOD[1]
+    assert good(found.held)
     assert found.held_half is not None and 0.4 <= found.held_half <= 0.6
     assert found.usual == found.held and found.most_share is None and not found.withheld
 
@@ -129,9 +133,9 @@ def answers(place: np.ndarray, usual: float) -> Tried:
 def test_times_that_hold_too_seldom_are_made_longer() -> None:
     rng = np.random.default_rng(1)
     found = record(answers(np.sqrt(rng.uniform(0, 1, 300)), 0.7))  # late: of ten jobs nine start by the 0.95 quantile
-    assert found.usual is not None and found.usual < GOOD[0]
+    assert found.usual is not None and found.usual < 0.85
     assert found.most_share is not None and 0.92 < found.most_share < 0.98
-    assert found.held is not None and GOOD[0] <= found.held <= GOOD[1] and not found.withheld
+    assert good(found.held) and not found.withheld
     waits = history(drawn(2000))
     told, usual = asked_of(waits, found), asked_of(waits, Record())
     assert isinstance(told, Forecast) and isinstance(usual, Forecast)
@@ -142,9 +146,9 @@ def test_times_that_hold_too_seldom_are_made_longer() -> None:
 
 def test_times_that_hold_too_often_are_made_shorter() -> None:
     found = record(answers(np.random.default_rng(2).uniform(0, 1, 300) ** 2, 0.99))
-    assert found.usual is not None and found.usual > GOOD[1]
+    assert found.usual is not None and found.usual > 0.95
     assert found.most_share is not None and 0.7 < found.most_share < 0.9
-    assert found.held is not None and GOOD[0] <= found.held <= GOOD[1]
+    assert good(found.held)
 
 
 @pytest.mark.parametrize(
