@@ -93,6 +93,22 @@ def wait(seconds: float | None) -> str:
     return duration(seconds)
 
 
+def range_words(low: float, high: float) -> str:
+    """A range of times from now that is an estimate, no more exact than that: `In 2 h 20 – 13 h`, `Within 5 min`.
+
+    To 5 min below 1 h, 10 min below 4 h, 1 h below 1 d, then 6 h; the low end down, the high end up.
+    """
+
+    def step(seconds: float) -> int:
+        return (
+            5 * MINUTE if seconds < HOUR else 10 * MINUTE if seconds < 4 * HOUR else HOUR if seconds < DAY else DAY // 4
+        )
+
+    first = math.floor(low / step(low)) * step(low)
+    last = max(math.ceil(high / step(high)), 1) * step(high)
+    return f"In {duration(first)} – {duration(last)}" if 0 < first < last else f"Within {duration(last)}"
+
+
 def memory(size: float | None) -> str:
     """Bytes in the unit one writes for qsub (1024-based): `96 GB`, `1.5 TB`; `–` for None."""
     if size is None or math.isnan(size):

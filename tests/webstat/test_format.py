@@ -42,6 +42,23 @@ def test_compact_numbers(value: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0, 0, "Within 5 min"),
+        (12, 290, "Within 5 min"),
+        (301, 301, "In 5 min – 10 min"),
+        (50 * 60, 3600, "In 50 min – 1 h"),
+        (8_400 + 59, 46_700, "In 2 h 20 – 13 h"),
+        (4 * 3600 - 1, 86399, "In 3 h 50 – 1 d"),
+        (30 * 3600, 50 * 3600, "In 1 d 6 h – 2 d 6 h"),
+        (7200, 7200, "Within 2 h"),
+    ],
+)
+def test_ranges_are_no_more_exact_than_they_are(low: float, high: float, text: str) -> None:
+    assert plain(words.range_words(low, high)) == text
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (0, "0 s"),

@@ -87,9 +87,9 @@ def test_every_kind_of_recorded_job_has_a_panel_in_one_frame(real: Source, recor
         assert JOB_STATES[state][2] in words
         assert f"All {len(dataclasses.fields(Job))} attributes" in words
         assert ("Why does it wait?" in words) == (state in ("queued", "held", "waiting", "transiting"))
-        assert ("Start not foretold" in words) == (
-            state in ("queued", "held", "waiting", "transiting") and job.estimated_start_at is None
-        )
+        waits = state in ("queued", "held", "waiting", "transiting")
+        assert ("Start not foretold" in words) == waits  # by us: too few jobs have started
+        assert ("the scheduler’s own estimate" in words) == (waits and job.estimated_start_at is not None)
         assert not re.search(r"\b(nan|None|inf)\b", words.replace(job.name, ""))
         for href in links(shown):
             assert find(urlsplit(href).path) is not None, href
@@ -236,11 +236,46 @@ def test_an_estimate_is_the_schedulers(made: Made) -> None:
     made.put(10, made.job(1, estimated_start_at=int(made.now + HOUR), walltime_seconds=HOUR))
     words = made.words(job="c/1.pbs01")
     assert "the scheduler’s own estimate" in words
-    assert "if so: start + 1 h of walltime" in words
+    assert "if it starts as the scheduler says: start + 1 h of walltime" in words
     made.put(5, made.job(1, estimated_start_at=int(made.now - HOUR), walltime_seconds=HOUR))
     words = made.words(job="c/1.pbs01")
     assert "the scheduler’s own estimate, which has passed" in words
-    assert "if so" not in words
+    assert "as the scheduler says" not in words
+
+
+def similar(made: Made, waited: int, count: int = 40) -> list[Job]:
+    """Jobs that waited so long and run."""
+    return [made.running(number, ago=waited + 60 * number, ran=60 * number) for number in range(100, 100 + count)]
+
+
+def test_a_waiting_job_is_told_what_similar_ones_waited(made: Made) -> None:
+    estimate = int(made.now + 5 * HOUR)
+    mine = [
+        made.job(1, ago=HOUR),
+        made.job(2, ago=HOUR // 2, estimated_start_at=estimate),
+        made.job(3, JobState.HELD, hold="u"),
+    ]
+    made.put(5, *mine, *similar(made, waited=3 * HOUR + 300, count=60), *similar(made, waited=9 * HOUR, count=100)[60:])
+    words = made.words(job="c/1.pbs01")
+    assert "In 2 h – 8 h" in words  # most waited 3 h, the rest 9 h; it has waited one
+    assert "half and 90 % of 100 similar jobs, 1 d (of its queue)" in words
+    assert "No job ahead" in words
+    assert "the scheduler gives no estimate" in words and "not foretold" not in words
+    words = made.words(job="c/2.pbs01")
+    assert "the scheduler’s own estimate" in words and "In 2 h 30 – 9 h" in words and "1 job ahead" in words
+    assert "gives no estimate" not in words
+    assert "it does not only wait for room" in made.words(job="c/3.pbs01")
+
+
+def test_too_few_similar_jobs_foretell_nothing(made: Made) -> None:
+    made.put(5, made.job(1), *similar(made, waited=3 * HOUR, count=7))
+    words = made.words(job="c/1.pbs01")
+    assert "Start not foretold" in words and "only 7 similar jobs; the scheduler gives no estimate" in words
+
+
+def test_a_silent_cluster_foretells_nothing(made: Made) -> None:
+    made.put(2 * DAY, made.job(1, ago=3 * DAY), *similar(made, waited=30 * HOUR * 2, count=60))
+    assert "its cluster does not answer" in made.words(job="c/1.pbs01")
 
 
 def test_a_hold_and_a_suspension_are_steps(made: Made) -> None:

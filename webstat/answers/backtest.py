@@ -35,6 +35,9 @@ GOOD = (85, 95)
 SHORTEST_SECONDS = 300
 """No 90 % time is told that is shorter."""
 
+WANTED = (0.9, 0.93, 0.87)
+"""Shares of the earlier past for which another quantile is to hold: the first that holds on the later past too is taken."""
+
 GOOD_HALF = (0.4, 0.6)
 """The same of a 50 % time."""
 
@@ -119,8 +122,12 @@ def record(answers: Tried) -> Record:
     made = replace(made, held=usual, usual=usual, **_half(answers))
     if _is_good(usual) or (usual > 0.9 and np.quantile(answers.most, 0.9) <= SHORT_SECONDS):
         return made
-    share, later = _again(np.where(answers.wait <= SHORTEST_SECONDS, 0.0, answers.place), 0.9)
-    return replace(made, held=later, most_share=share) if _is_good(later) else replace(made, withheld=True)
+    place = np.where(answers.wait <= SHORTEST_SECONDS, 0.0, answers.place)
+    for wanted in WANTED:
+        share, later = _again(place, wanted)
+        if _is_good(later):
+            return replace(made, held=later, most_share=share)
+    return replace(made, withheld=True)
 
 
 def _is_good(share: float) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dash import html
 
+from webstat.answers.forecast import Forecast, NotForetold, foretell, past_of
 from webstat.components.job import joined
 from webstat.components.text import Part, age, clock, strong, until
 from webstat.data.one import HELD, RAN, SUSPENDED, UNKNOWN, WAITED, Known, Step, ends_by, steps, sums
+from webstat.data.queries.one import load_ahead
 from webstat.exits import exit_words
-from webstat.format import duration, plural
+from webstat.format import NBSP, duration, plural, range_words
+from webstat.reasons import reason
 from webstat.view import View
 
 _LOOKS = {
@@ -151,19 +154,67 @@ def _to_come(known: Known, view: View) -> list[list[Part]]:
 
 
 def _start_to_come(known: Known, view: View) -> list[list[Part]]:
+    """The scheduler's estimate, our own range beside it, and how many jobs are ahead."""
     foretold, limit = known.job.record.estimated_start_at, known.job.record.walltime_seconds
-    if foretold is None:
-        return [[strong("Start not foretold"), _under("the scheduler gives no estimate")]]
-    says = "the scheduler’s own estimate" + (", which has passed" if foretold < known.at else "")
-    found: list[list[Part]] = [[strong(["Starts about ", clock(foretold, view)]), _under(says)]]
-    if limit is not None and foretold >= known.at:
+    own = _own_range(known, view)
+    lacks = "" if foretold is not None else "; the scheduler gives no estimate"
+    if isinstance(own, NotForetold):
+        ours = [strong("Start not foretold"), _under(f"{own.why}{lacks}")]
+    else:
+        ours = [strong(range_words(own.p50_seconds, own.p90_seconds)), _under(f"{_rests_on(own)}{lacks}")]
+    found: list[list[Part]] = [ours]
+    if foretold is not None:
+        says = "the scheduler’s own estimate" + (", which has passed" if foretold < known.at else "")
+        found.insert(0, [strong(["Starts about ", clock(foretold, view)]), _under(says)])
+    if limit is not None and foretold is not None and foretold >= known.at:
         found.append(
             [
                 strong(["Ends by ", clock(foretold + limit, view)]),
-                _under(f"if so: start + {duration(limit)} of walltime"),
+                _under(f"if it starts as the scheduler says: start + {duration(limit)} of walltime"),
             ]
         )
+    ahead = view.source.read(load_ahead, known.cluster.id, known.job.row, stamp=known.cluster.report)
+    if ahead is not None:
+        words = f"{plural(ahead, 'job')} ahead" if ahead else "No job ahead"
+        found.append([strong(words), _under("in its queue: queued for longer")])
     return found
+
+
+_OTHER_WAITS = frozenset({"never", "dependency", "held", "later", "queue_stopped", "failed"})
+"""Reasons to wait that past jobs tell nothing of."""
+
+
+def _own_range(known: Known, view: View) -> Forecast | NotForetold:
+    """What similar past jobs tell of its start."""
+    record, cluster = known.job.record, known.cluster
+    if known.stale:
+        return NotForetold("its cluster does not answer", 0)
+    why = reason(
+        state=record.state.value,
+        comment=record.comment,
+        hold=record.hold,
+        depends_on=record.depends_on,
+        queue=record.queue,
+        queue_state="unknown",
+    )
+    if why.kind in _OTHER_WAITS:
+        return NotForetold("it does not only wait for room", 0)
+    since = known.job.submitted_at if record.eligible_at is None else record.eligible_at
+    return foretell(
+        past_of(view.source, cluster),
+        queue=record.queue,
+        cores=record.cores,
+        gpus=record.gpus,
+        walltime_seconds=record.walltime_seconds,
+        now=known.at,
+        waited_seconds=max(0.0, known.at - since),
+    )
+
+
+def _rests_on(own: Forecast) -> str:
+    """`half and 90 % of 916 similar jobs, 30 d (of its size); such answers held for 89 of 100`."""
+    words = f"half and 90{NBSP}% of {plural(own.similar, 'similar job')}, {own.days}{NBSP}d ({own.like})"
+    return words + (f"; such answers held for {own.held * 100:.0f} of 100" if own.held is not None else "")
 
 
 def _under(words: str) -> html.Div:
