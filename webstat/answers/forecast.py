@@ -89,6 +89,12 @@ def past_of(source: Source, cluster: Cluster) -> Past:
     return source.counted.get(("waits", cluster.id), cluster.report, make)
 
 
+def held_of(past: Past) -> dict[str, tuple[Record, Record]]:
+    """Of each queue about whose jobs was asked: how often answers held that were given at first, and to waiting jobs."""
+    both = {queue: (past.record(queue, False), past.record(queue, True)) for queue in sorted(past.queues)}
+    return {queue: records for queue, records in both.items() if any(one.tried for one in records)}
+
+
 def waits_since(source: Source, cluster: Cluster, since: int) -> Past:
     """The waits of the jobs that lived since then, not remembered and with no record. Raises StoreEmpty, StoreBroken."""
     zone = zone_of(source)

@@ -90,15 +90,17 @@ def walltime_of(seconds: float | None) -> int:
 
 def hours_of(at: Numbers, zone: tzinfo) -> Numbers:
     """The part of the week of each moment: 0 working hours, 1 the rest of Monday to Friday, 2 the weekend."""
-    hours, place = np.unique(np.asarray(at, dtype=np.int64) // HOUR, return_inverse=True)
-    days, day = np.unique(hours // 24, return_inverse=True)
+    at = np.asarray(at, dtype=np.int64)
+    if not len(at):
+        return np.zeros(0, dtype=np.int8)
+    days = at // DAY
+    first = int(days.min())
     # By the clock of each day's noon: twice a year a night is an hour off.
-    offsets = np.array([_offset(int(one) * DAY + DAY // 2, zone) for one in days], dtype=np.int64)
-    local = hours * HOUR + (offsets[day] if len(days) else 0)
-    weekday, hour = (local // DAY + 3) % 7, local % DAY // HOUR  # 1 January 1970 was a Thursday
-    part = np.where((hour >= WORKING.start) & (hour < WORKING.stop), 0, 1)
-    part = np.where(weekday >= 5, 2, part)
-    return part[place].astype(np.int8)
+    noons = range(first * DAY + DAY // 2, (int(days.max()) + 1) * DAY, DAY)
+    local = at + np.array([_offset(noon, zone) for noon in noons], dtype=np.int64)[days - first]
+    hour, weekday = local % DAY // HOUR, (local // DAY + 3) % 7  # 1 January 1970 was a Thursday
+    working = (hour >= WORKING.start) & (hour < WORKING.stop)
+    return np.where(weekday >= 5, 2, np.where(working, 0, 1)).astype(np.int8)
 
 
 def _offset(at: int, zone: tzinfo) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dash import html
 
+from webstat.addresses import cluster_page
 from webstat.answers.forecast import Forecast, NotForetold, foretell, past_of
 from webstat.components.job import joined
-from webstat.components.text import Part, age, clock, strong, until
+from webstat.components.text import Part, age, clock, link, strong, until
 from webstat.data.one import HELD, RAN, SUSPENDED, UNKNOWN, WAITED, Known, Step, ends_by, steps, sums
 from webstat.data.queries.one import load_ahead
 from webstat.exits import exit_words
@@ -161,7 +162,7 @@ def _start_to_come(known: Known, view: View) -> list[list[Part]]:
     if isinstance(own, NotForetold):
         ours = [strong("Start not foretold"), _under(f"{own.why}{lacks}")]
     else:
-        ours = [strong(range_words(own.p50_seconds, own.p90_seconds)), _under(f"{_rests_on(own)}{lacks}")]
+        ours = [strong(range_words(own.p50_seconds, own.p90_seconds)), _under([*_rests_on(own, known), lacks])]
     found: list[list[Part]] = [ours]
     if foretold is not None:
         says = "the scheduler’s own estimate" + (", which has passed" if foretold < known.at else "")
@@ -176,7 +177,7 @@ def _start_to_come(known: Known, view: View) -> list[list[Part]]:
     ahead = view.source.read(load_ahead, known.cluster.id, known.job.row, stamp=known.cluster.report)
     if ahead is not None:
         words = f"{plural(ahead, 'job')} ahead" if ahead else "No job ahead"
-        found.append([strong(words), _under("in its queue: queued for longer")])
+        found.insert(0, [strong(words), _under("queued for longer in its queue")])
     return found
 
 
@@ -211,11 +212,14 @@ def _own_range(known: Known, view: View) -> Forecast | NotForetold:
     )
 
 
-def _rests_on(own: Forecast) -> str:
+def _rests_on(own: Forecast, known: Known) -> list[Part]:
     """`half and 90 % of 916 similar jobs, 30 d (of its size); such answers held for 89 of 100`."""
-    words = f"half and 90{NBSP}% of {plural(own.similar, 'similar job')}, {own.days}{NBSP}d ({own.like})"
-    return words + (f"; such answers held for {own.held * 100:.0f} of 100" if own.held is not None else "")
+    words: list[Part] = [f"half and 90{NBSP}% of {plural(own.similar, 'similar job')}, {own.days}{NBSP}d ({own.like})"]
+    if own.held is not None:
+        held = link(f"such answers held for {own.held * 100:.0f} of 100", f"{cluster_page(known.cluster.name)}#q-held")
+        words += ["; ", held]
+    return words
 
 
-def _under(words: str) -> html.Div:
+def _under(words: Part) -> html.Div:
     return html.Div(words, className="ws-sub")

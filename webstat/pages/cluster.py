@@ -15,7 +15,7 @@ from webstat.data import frames
 from webstat.data.frames import Capacity, Jobs
 from webstat.format import hours, number, percent, plural, shorten
 from webstat.health import Cluster
-from webstat.pages import cluster_cores, cluster_future, cluster_nodes, cluster_queues
+from webstat.pages import cluster_cores, cluster_future, cluster_held, cluster_nodes, cluster_queues
 from webstat.pages.overview import BACKLOG
 from webstat.parts import as_one
 from webstat.view import View
@@ -58,6 +58,7 @@ def _body(cluster: Cluster, view: View) -> list[Part]:
             wide=[
                 cluster_nodes.map_card(cluster, machine, view),
                 _maybe(cluster_nodes.out_card(cluster, view), "out"),
+                _maybe(cluster_held.held_card(cluster, view), "held"),
             ],
             narrow=[
                 cluster_nodes.room_card(cluster, machine, kept, view),

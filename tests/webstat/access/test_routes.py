@@ -53,7 +53,7 @@ ROUTES: dict[str, tuple[str, ...]] = {
 SILENT = {
     "/refresh/{cluster}", "/healthz", "/readyz", "/metrics", "/assets/{name:path}", "/signin", "/signin/back", "/signout",
     "/signed-out", "/api/docs", "/api/v1", "/api/v1/{path:path}", "/api/v1/openapi.json", "/api/v1/nodes", "/api/v1/queues", "/api/v1/clusters",
-    "/api/v1/waits", "/api/v1/free", "/api/v1/future", "/api/v1/history/nodes", "/api/v1/history/waits", "/api/v1/history/week", "/api/v1/history/worst-nodes",
+    "/api/v1/waits", "/api/v1/forecasts", "/api/v1/free", "/api/v1/future", "/api/v1/history/nodes", "/api/v1/history/waits", "/api/v1/history/week", "/api/v1/history/worst-nodes",
 }  # fmt: skip
 """Routes that tell of nobody; asked all the same."""
 

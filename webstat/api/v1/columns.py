@@ -73,6 +73,7 @@ COLUMNS: Mapping[str, Column] = {
         hold="what holds it",
         properties="the node's properties, divided by commas",
         type="execution or routing",
+        asked="when past jobs were asked about: first, as they came, or waiting, after an hour",
         limits="what limits the queue, in words; what is not understood in the scheduler's own",
         place="cluster, queue or property: what the room is of",
     ),
@@ -141,7 +142,7 @@ COLUMNS: Mapping[str, Column] = {
         jobs_queued="jobs that wait",
         jobs_held="jobs that are held",
         jobs_suspended="jobs that are suspended",
-        jobs="jobs that the waits rest on",
+        jobs="jobs that the waits, or the shares, rest on",
         waiting="jobs that wait there",
     ),
     **_columns(
@@ -166,6 +167,8 @@ COLUMNS: Mapping[str, Column] = {
         "number",
         "share, 0 to 1",
         known="how much of the bucket is known, over the clusters",
+        held_50="of these jobs, those that started by the 50 % time told; none where under 50 were asked about",
+        held_90="the same of the 90 % time",
         share="share of all",
         cpu_efficiency="processor time of the jobs that ended ÷ (cores × run), of those that tell it",
         utilisation="core-hours used ÷ usable core-hours; of now, cores in use ÷ usable cores",
@@ -221,6 +224,7 @@ COLUMNS: Mapping[str, Column] = {
         any_node="whether its jobs may run on any node of the cluster",
         routing="whether the queue only passes jobs on",
         usable="whether a job that is submitted now may start there",
+        foretold="whether it is foretold when jobs start; no where forecasts do not hold",
     ),
 }
 """Every column by its name."""

@@ -14,13 +14,14 @@ from fastapi.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 
 from webstat.api.asked import Asking
-from webstat.api.v1 import everything, history, live, use
+from webstat.api.v1 import everything, forecasts, history, live, use
 from webstat.api.v1.openapi import openapi
 from webstat.api.v1.refusals import Address, refusal
 from webstat.api.v1.sheets import Look, Sheet, respond
 from webstat.api.v1.words import (
     CLUSTERS,
     DAY,
+    FORECASTS,
     FREE,
     HISTORY,
     JOBS_BEHIND,
@@ -71,6 +72,7 @@ ROUTES = (
     Route("/jobs", "Jobs that live, or ended in the last 24 hours", JOBS_NOW, live.jobs, live.JOBS, 1000),
     Route("/free", "Where there is room: by cluster, queue and kind of node", FREE, live.free, live.FREE),
     Route("/future", "What would be free when, before anything that waits starts", LIVE, live.future, live.FUTURE),
+    Route("/forecasts", "How often forecasts of starts held", FORECASTS, forecasts.forecasts, forecasts.FORECASTS),
     Route("/waits", "How long jobs waited, by cluster, queue and size", WAITS, use.waits, use.WAITS),
     Route("/usage", "Core-hours by user, group, account, queue or cluster", USAGE, use.usage, use.USAGE),
     Route("/usage/day", "Cores in use over the 24 hours before, by quarters of an hour", DAY, use.day, use.DAY),

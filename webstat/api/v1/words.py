@@ -155,6 +155,8 @@ QUEUES: Words = {
     "state": _several("states", "open", ("open", "stopped", "draining", "closed", "unknown")),
 }
 
+FORECASTS: Words = {**LIVE, "queue": QUEUES["queue"]}
+
 NODES: Words = {
     **LIVE,
     "node": _several("nodes", "cn001"),
