@@ -43,10 +43,11 @@ def _found(
     waiting: pd.DataFrame, queue_states: Mapping[str, str], derived: Mapping[str, Told] | None
 ) -> list[tuple[str, bool]]:
     """The kind of reason of each job, and whether it is derived."""
-    told = ["id", "state", "comment", "hold", "depends_on", "queue"]
+    told = ["state", "comment", "hold", "depends_on", "queue"]
+    idents = waiting["id"] if derived else [None] * len(waiting)
     known: dict[tuple[object, ...], tuple[str, bool]] = {}
     found = []
-    for ident, *key in waiting[told].itertuples(index=False, name=None):
+    for ident, key in zip(idents, waiting[told].itertuples(index=False, name=None), strict=True):
         read = derived.get(ident) if derived else None
         whole = (*key, read)
         if whole not in known:
