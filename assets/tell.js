@@ -177,7 +177,7 @@
       const words = WAYS[way] + (way === "mail" ? " to " + told.owner.mail : "");
       return make("div", "form-check", [box, " ", make("label", "form-check-label", words, { for: box.id })]);
     });
-    const hook = make("input", "form-control", [], { type: "url", placeholder: "https://", maxlength: "500" });
+    const hook = make("input", "form-control", [], { type: "url", maxlength: "500" });
     const to = labelled("Where the webhook goes", hook, "d-none");
     const secret = make("p", "ws-wrap mb-0", [], { role: "status" });
     let subject = null;

@@ -198,9 +198,10 @@ def _buttons(view: View, known: Known) -> list[Part]:
         buttons.append(same)
     if not known.over and view.at is None:
         kind, words = ("started", "starts") if known.pending else ("ended", "ends")
-        about = {"data-kind": kind, "data-cluster": known.cluster.name, "data-subject": record.id, "type": "button"}
-        tell = [icon("bell"), f" Tell me when it {words}"]
-        buttons.append(html.Button(tell, className="btn btn-outline-secondary ws-tell", **about))
+        label = f"Tell me when it {words}"
+        about = {"data-kind": kind, "data-cluster": known.cluster.name, "data-subject": record.id, "aria-label": label}
+        look = "btn btn-outline-secondary ws-tell"
+        buttons.append(html.Button([icon("bell"), f" {label}"], className=look, type="button", **about))
     return buttons
 
 
