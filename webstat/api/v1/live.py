@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -174,7 +173,10 @@ def future(look: Look) -> Sheet:
             "cores_without_end": found.endless,
             "cores_overdue": found.overdue,
             "cores_by_walltime_only": found.unforetold,
-            "tried": asdict(found.track),
+            "jobs_tried": found.track.tried,
+            "ended_by_50": found.track.half,
+            "ended_by_90": found.track.most,
+            "likely_held": found.track.least,
         }
     meta = seen.meta(step_seconds=STEP, rests_on=told)
     return Sheet(f"future-{seen.moment}", seen.aged(columns), meta)

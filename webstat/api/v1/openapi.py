@@ -196,8 +196,20 @@ _ALWAYS = {
     "columns": _by_name({"type": "string"}, "What each column means"),
 }
 
+_RESTS_ON = _object(
+    cores_held=_said("integer", "Cores of jobs that run"),
+    cores_without_end=_said("integer", "Those of jobs without a walltime, or without a start: they never become free"),
+    cores_overdue=_said("integer", "Those of jobs over their walltime: they are not counted on"),
+    cores_by_walltime_only=_said("integer", "Those of jobs of which nothing but the walltime is known"),
+    jobs_tried=_said("integer", "Jobs of past moments for which it was tried how well this holds"),
+    ended_by_50=_said(["number", "null"], "Which share had ended by their 50 % time"),
+    ended_by_90=_said(["number", "null"], "Which share had ended by their 90 % time"),
+    likely_held=_said(["number", "null"], "At which share of past moments cores_likely cores were free"),
+)
+
 _NOW_META = _object(
     {
+        "rests_on": _by_name(_RESTS_ON, "What the rows of each cluster rest on, and how well it held"),
         "properties_left_out": _by_name(
             {"type": "integer"}, "Of clusters with very many kinds of node, how many are not told"
         ),
