@@ -19,7 +19,7 @@ from agent.tables import make_table, render_table, table_to_json
 from webstat import twins
 from webstat.answers.advise import advise
 from webstat.answers.future import future
-from webstat.answers.request import USUAL, WORDS, read_request
+from webstat.answers.request import WORDS, read_request
 from webstat.api.answers import answer_once
 from webstat.api.asked import Asking
 from webstat.cache import Memory
@@ -115,13 +115,12 @@ def router() -> APIRouter:
 
 
 def _advice(there: Source, request: Request, now: float, width: int | None) -> list[str]:
-    """Where the job could run that the address asks for, else the usual one; only of the present."""
-    if isinstance(there, Past):
+    """Where the job could run that the address asks for; nothing where it asks for none, or for a past moment."""
+    if isinstance(there, Past) or not any(request.query_params.get(word) for word in WORDS):
         return []
     wish, problems = read_request(request.query_params)
     lines = [f"{name} cannot be read: {hint}." for name, hint in problems.items()]
-    asked = any(request.query_params.get(word) for word in WORDS)
-    return ["", *lines, *twins.advice_text(advise(there, wish if asked else USUAL, now), now, width)]
+    return ["", *lines, *twins.advice_text(advise(there, wish, now), now, width)]
 
 
 def _reports(there: Source, cluster: Cluster) -> list[tuple[str, Report]]:

@@ -311,6 +311,15 @@ def test_all_clusters_in_lines(world: Server) -> None:
     assert "cores_free" not in answer["fresh"]
 
 
+def test_where_a_job_could_run_follows_where_one_is_asked_for(world: Server) -> None:
+    text = get(world, "/clusters.txt?cores=4&walltime=2:00")[2]
+    assert text.startswith("CLUSTER")
+    told = text.split("Where a job of 4 cores, 2 h could run now:\n")[1]
+    assert re.search(r"^idle +\S+ +Starts now +8 nodes have room for it\..* qsub -q ", told, re.MULTILINE)
+    assert re.search(r"^biox3 .* From its state 1\d min ago\.", told, re.MULTILINE)
+    assert "walltime cannot be read: hours:minutes, e.g. 12:00" in get(world, "/clusters.txt?cores=4&walltime=soon")[2]
+
+
 def test_an_old_answer_is_never_kept_and_large_ones_are_compressed(server: Server) -> None:
     _, headers, text = get(server, "/cluster/openpbs.txt", **{"Accept-Encoding": "gzip"})
     assert headers["Content-Encoding"] == "gzip"
