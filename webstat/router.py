@@ -222,8 +222,11 @@ class Artist:
             return drawing
         body = self._drawings.get((*own.items(), *page, moment), lambda: _body(view, found))
         drawing.drawn["title"], drawing.drawn["outline"], drawing.drawn["marks"] = body.title, {}, {}
+        # A panel beside a page that is nobody's leaves it as it is.
+        whose = view.me if found and found[0].personal else None
+        outlines = {ids.PAGE: [view.path, view.theme, str(view.zone), whose, seen_as], ids.PANEL: look[1:]}
         for region, (children, taken) in body.regions.items():
-            outline = fingerprint([taken.frame, *(look if region == ids.PAGE else look[1:])])
+            outline = fingerprint([taken.frame, *outlines[region]])
             drawing.drawn["outline"][region], drawing.drawn["marks"][region] = outline, taken.marks
             if drawn.get("outline", {}).get(region) != outline:
                 drawing.regions[region] = children

@@ -42,8 +42,8 @@ def healthy(ask: str) -> bytes:
 
 def test_migrate_makes_the_store_and_says_so_once(tmp_path: Path) -> None:
     config = config_for(tmp_path)
-    assert collector(config, "migrate").stdout == "schema none -> 0007\n"
-    assert collector(config, "migrate").stdout == "schema 0007\n"
+    assert collector(config, "migrate").stdout == "schema none -> 0008\n"
+    assert collector(config, "migrate").stdout == "schema 0008\n"
     assert (tmp_path / "var/webstat.sqlite").exists()
 
 
