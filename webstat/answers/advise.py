@@ -93,14 +93,15 @@ def advise(source: Source, request: Request, now: float) -> Advice:
     """The answers to a request at `now`. Raises StoreEmpty, StoreBroken."""
     clusters = source.clusters()
     places = [place for one in clusters if one.report for place in _places(source, one, request, now)]
-    found = [_answer(source, place, request, now) for place in places]
+    pairs = [(place, _answer(source, place, request, now)) for place in places]
+    found = [answer for _, answer in pairs]
     order = {one.name: number for number, one in enumerate(clusters)}
     found.sort(key=lambda one: (*_rank(one), order[one.cluster.name]))
     return Advice(
         request=request,
         answers=tuple(one for one in found if not one.judged.hopeless),
         hopeless=tuple(one for one in found if one.judged.hopeless),
-        change=_change(source, places, found, request, now),
+        change=_change(source, pairs, request, now),
         unknown=tuple(one for one in clusters if not one.report),
     )
 
@@ -154,10 +155,11 @@ def _rank(one: Answer) -> tuple[object, ...]:
     return ORDER.index(one.verdict), one.wasteful, not one.fresh, later, one.p90_seconds or 0.0, lasts
 
 
-def _change(source: Source, places: list[_Place], found: list[Answer], request: Request, now: float) -> Change | None:
+def _change(source: Source, pairs: list[tuple[_Place, Answer]], request: Request, now: float) -> Change | None:
+    found = [answer for _, answer in pairs]
     if any(one.verdict is Verdict.NOW for one in found):
         return None
-    hoped = [place for place, one in _with_answers(places, found) if not one.judged.hopeless and place.at.fresh]
+    hoped = [place for place, one in pairs if not one.judged.hopeless and place.at.fresh]
     windows = [one.judged.until - now for one in found if one.judged.until is not None]
     blocks = {int(place.queue.nodes.left[place.queue.places].max(initial=0)) for place in hoped}
     fits = [refusal for one in found for refusal in one.judged.fits]
@@ -175,9 +177,3 @@ def _change(source: Source, places: list[_Place], found: list[Answer], request: 
         return None
     answers = (_answer(source, place, chosen.request, now) for place in hoped)
     return Change(chosen.words, chosen.request, min((one for one in answers if one.verdict in wanted), key=_rank))
-
-
-def _with_answers(places: list[_Place], found: list[Answer]) -> Iterator[tuple[_Place, Answer]]:
-    answers = {(one.cluster.name, one.queue): one for one in found}
-    for place in places:
-        yield place, answers[place.cluster.name, place.queue.name]
