@@ -141,8 +141,18 @@
     return range(text, make("span", "ws-meter" + (OVER.includes(job.state) ? " over" : ""), piece(share, "")));
   }
 
+  /* Our own range, of a job of which its scheduler foretells nothing; the day is said once. */
+  function startsText(job) {
+    const by = clock(job.starts_by);
+    if (job.starts_from === null) return "by " + by;
+    const from = clock(job.starts_from);
+    return from + " – " + (from.slice(0, -5) === by.slice(0, -5) ? by.slice(-5) : by);
+  }
+  const foretold = (job) => job.starts_by !== null && job.starts_by > ws.now() && !about.stale.has(job.cluster);
+
   function expectedText(job) {
     const at = job.expected_at;
+    if (foretold(job)) return startsText(job);
     if (at === null || !job.expects) {
       if (OVER.includes(job.state)) return UNKNOWN;
       return PENDING.includes(job.state) ? "not foretold" : "no end foretold";
@@ -152,7 +162,12 @@
     if (at < ws.now() - 60 && !about.stale.has(job.cluster)) return "due since " + clock(at);
     return job.expects === "ends" ? "ends by " + clock(at) : clock(at);
   }
-  const expected = (job, text) => (job.expects ? time(job.expected_at, text) : quiet(text));
+  function expected(job, text) {
+    if (job.expects) return time(job.expected_at, text);
+    if (!foretold(job)) return quiet(text);
+    const rest = job.starts_from === null ? "nine tenths of them start by then" : "half of them start by the first time, nine tenths by the second";
+    return make("span", "", text, { title: "Webstat’s own estimate, from " + jobs.plural(job.similar, "similar job") + ": " + rest });
+  }
 
   const lower = (text) => (/^[A-Z][a-z ]/.test(text) ? text[0].toLowerCase() + text.slice(1) : text);
   function whyText(job) {

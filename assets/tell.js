@@ -9,7 +9,7 @@
     ended: { words: "a job ends", subject: "Job id" },
     started: { words: "a job starts", subject: "Job id" },
     cores: { words: "cores are free", queue: "any queue", number: "Cores", least: 1, usual: 16 },
-    node: { words: "a node goes down", subject: "Node" },
+    node: { words: "a node goes down", subject: "Node (none: any)", any: true },
     silent: { words: "a cluster does not answer" },
     stuck: { words: "a queue is stuck", queue: "", number: "Minutes without a start", least: 5, usual: 60 },
   };
@@ -74,21 +74,36 @@
     }, Math.random() * SPREAD);
   }
 
-  function say(notice) {
+  async function say(notice) {
+    const about = { body: notice.words, tag: "webstat-" + notice.id, icon: "/assets/favicon.svg", data: notice.href };
     try {
-      if (window.Notification && Notification.permission === "granted") {
-        const shown = new Notification("webstat", { body: notice.words, tag: "webstat-" + notice.id, icon: "/assets/favicon.svg" });
-        shown.onclick = () => {
-          window.focus();
-          ws.address.go(notice.href);
-        };
-        return;
-      }
+      if (window.Notification && Notification.permission === "granted") return await show(about);
     } catch {
-      /* phones let only service workers do it: the page says it below */
+      /* the browser will not: the page says it */
     }
     ws.say(sentence(notice.words));
   }
+
+  async function show(about) {
+    let shown;
+    try {
+      shown = new Notification("webstat", about);
+    } catch {
+      return (await worker()).showNotification("webstat", about); // phones let only workers do it
+    }
+    shown.onclick = () => {
+      window.focus();
+      ws.address.go(about.data);
+    };
+  }
+
+  async function worker() {
+    const found = await navigator.serviceWorker.register("/assets/tell-worker.js");
+    const begun = found.active || found.waiting || found.installing;
+    if (begun.state !== "activated") await new Promise((done) => begun.addEventListener("statechange", () => begun.state === "activated" && done()));
+    return found;
+  }
+  if (navigator.serviceWorker) navigator.serviceWorker.addEventListener("message", (event) => ws.address.go(event.data.go));
 
   /* To be called in a click, or browsers do not ask. */
   async function permit() {
@@ -189,7 +204,8 @@
       subject = number = null;
       const fields = [];
       if (one.subject) {
-        subject = make("input", "form-control", [], { maxlength: "300", required: "", spellcheck: "false", autocapitalize: "none" });
+        subject = make("input", "form-control", [], { maxlength: "300", spellcheck: "false", autocapitalize: "none" });
+        subject.required = !one.any;
         if (wanted.kind === kind.value) subject.value = wanted.subject || "";
         fields.push(labelled(one.subject, subject));
       }

@@ -106,7 +106,7 @@ def report(
 def advise(config: Path | None, as_json: bool, **asked: str | None) -> None:
     """Where a job should be submitted: every queue of every cluster, ranked, with the line to type.
 
-    Exit code 0 where it can start now, 1 where it has to wait everywhere, 2 where it is impossible.
+    Exit code 0 where it can start now, 3 where it has to wait everywhere, 4 where it is impossible; 1 without an answer.
     """
     sys.exit(show_advice(settings_of(config), {name: text or "" for name, text in asked.items()}, as_json))
 

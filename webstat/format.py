@@ -99,14 +99,14 @@ def range_words(low: float, high: float) -> str:
     To 5 min below 1 h, 10 min below 4 h, 1 h below 1 d, then 6 h; the low end down, the high end up.
     """
 
-    def step(seconds: float) -> int:
-        return (
-            5 * MINUTE if seconds < HOUR else 10 * MINUTE if seconds < 4 * HOUR else HOUR if seconds < DAY else DAY // 4
-        )
-
-    first = math.floor(low / step(low)) * step(low)
-    last = max(math.ceil(high / step(high)), 1) * step(high)
+    first = math.floor(low / range_step(low)) * range_step(low)
+    last = max(math.ceil(high / range_step(high)), 1) * range_step(high)
     return f"In {duration(first)} – {duration(last)}" if 0 < first < last else f"Within {duration(last)}"
+
+
+def range_step(seconds: float) -> int:
+    """To how many seconds an end of an estimated range is rounded that lies so far ahead."""
+    return 5 * MINUTE if seconds < HOUR else 10 * MINUTE if seconds < 4 * HOUR else HOUR if seconds < DAY else DAY // 4
 
 
 def memory(size: float | None) -> str:

@@ -188,7 +188,7 @@ def clusters_table(clusters: Sequence[Counted], now: float) -> Table:
 
 
 def advice_text(advice: Advice, now: float, width: int | None) -> list[str]:
-    """Where a job could run, for terminals: what is asked, a table of all queues that could take it, what would help."""
+    """Where a job could run, for terminals: what is asked, a table of the queues, what would help, and what is not known."""
     columns = (
         Column("cluster", "CLUSTER", 24),
         Column("queue", "QUEUE", 16),
@@ -211,6 +211,8 @@ def advice_text(advice: Advice, now: float, width: int | None) -> list[str]:
         )
     for one in advice.hopeless:
         lines.append(_plain(f"{one.cluster.name} {one.queue}: {said(one.judged.why, now)}"))
+    if advice.unknown:
+        lines.append(_plain(f"Of {', '.join(one.name for one in advice.unknown)} nothing is known yet."))
     return lines
 
 

@@ -1,7 +1,8 @@
 """What has happened, of what somebody asked to be told of: pure decisions, from what was known and what is seen now.
 
-A rule looks at one condition. It tells when that begins to hold, once, and is ready to tell again when it has not held
-for REARM_SECONDS: what flickers is told once. What a report does not tell leaves a rule as it was. Rows are rules.py's.
+A rule looks at one condition, or at that of each node. It tells when that begins to hold, once, and is ready to tell again
+when it has not held for REARM_SECONDS: what flickers is told once. What a report does not tell leaves a rule as it was. Rows
+are rules.py's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ REARM_SECONDS = 600.0
 """For so long must a condition not hold until it is told again."""
 SILENT_AFTER_FAILURES = 3
 """As pages say it: one lost poll is no silence."""
+NAMED = 3
+"""So many nodes are named in a sentence."""
 GAP_PERIODS = 3
 """After so many periods without a report nothing is known of how long a condition has held."""
 TAKES_WORK = frozenset({NodeState.FREE, NodeState.PARTIAL})
@@ -36,7 +39,7 @@ class Kind(StrEnum):
     CORES = "cores"
     """So many cores are free."""
     NODE = "node"
-    """A node has gone down, or out of service."""
+    """A node, or any of them, has gone down, or out of service."""
     SILENT = "silent"
     """A cluster does not answer."""
     STUCK = "stuck"
@@ -66,6 +69,8 @@ class Memory:
     """It has told of what holds, and is not ready yet to tell again."""
     held_since: float | None = None
     clear_since: float | None = None
+    nodes: Mapping[str, float | None] | None = None
+    """Of a rule on any node: those that are out, or were lately, and since when not; None before the first look."""
 
     @classmethod
     def read(cls, text: str | None) -> Memory:
@@ -96,6 +101,8 @@ class Look:
     words: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     since: float = 0.0
+    nodes: Mapping[str, NodeState] | None = None
+    """Of a rule on any node: the state of each that is listed. What is told is then made of those that go out."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,9 @@ class Fired:
 def step(rule: Rule, memory: Memory, look: Look | None, at: float, unbroken: bool) -> tuple[Memory, Fired | None]:
     """What a rule knows after a look at `at`, and what it tells; `unbroken` says that nothing was missed since the last."""
     if look is None:
-        return Memory(memory.told), None
+        return Memory(memory.told, nodes=memory.nodes), None
+    if look.nodes is not None:
+        return _step_of_nodes(memory.nodes, look.nodes, at)
     if not look.holds:
         clear = memory.clear_since if unbroken and memory.clear_since is not None else at
         return Memory(memory.told and at - clear < REARM_SECONDS, None, clear), None
@@ -117,6 +126,26 @@ def step(rule: Rule, memory: Memory, look: Look | None, at: float, unbroken: boo
     patience = rule.number if rule.kind is Kind.STUCK else 0
     now = not memory.told and at - max(since, look.since) >= patience
     return Memory(memory.told or now, since, None), Fired(look.words, look.facts) if now else None
+
+
+def _step_of_nodes(
+    known: Mapping[str, float | None] | None, states: Mapping[str, NodeState], at: float
+) -> tuple[Memory, Fired | None]:
+    """Each node by itself; those that are out at the first look are known, and no news."""
+    out = {name: state for name, state in states.items() if state in OUT_OF_SERVICE}
+    after: dict[str, float | None] = dict.fromkeys(out)
+    for name, back in (known or {}).items():
+        if name not in states:
+            after[name] = back  # it is not told of
+        elif name not in out and at - (at if back is None else back) < REARM_SECONDS:
+            after[name] = at if back is None else back
+    new = [] if known is None else [name for name in out if name not in known]
+    if not new:
+        return Memory(nodes=after), None
+    named = ", ".join(f"{name} {out[name].value}" for name in new[:NAMED])
+    more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
+    words = f"Node {new[0]} is {out[new[0]].value}" if len(new) == 1 else f"{len(new)} nodes went out: {named}{more}"
+    return Memory(nodes=after), Fired(words, {"nodes": {name: out[name].value for name in new}})
 
 
 def look_at_job(rule: Rule, seen: JobSeen | None) -> Look | None:
@@ -183,6 +212,8 @@ def look_at_report(rule: Rule, seen: Seen, last_start: float | None) -> Look | N
         return Look(
             free >= rule.number, f"{free} {'core is' if free == 1 else 'cores are'} free{where}", {"free": free}
         )
+    if rule.kind is Kind.NODE and rule.subject is None:
+        return Look(False, nodes={one.name: one.state for one in seen.report.nodes})
     if rule.kind is Kind.NODE:
         found = seen.nodes.get(rule.subject or "")
         if found is None:

@@ -43,8 +43,8 @@ class Add(_Wish):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Add:
-        if self.subject is None and self.kind in (*OF_JOBS, Kind.NODE, Kind.STUCK):
-            raise ValueError("say of which job, node or queue")
+        if self.subject is None and self.kind in (*OF_JOBS, Kind.STUCK):
+            raise ValueError("say of which job or queue")
         if self.kind is Kind.SILENT and self.subject is not None:
             raise ValueError("a cluster is silent as a whole")
         if self.kind is Kind.CORES and self.number < 1:

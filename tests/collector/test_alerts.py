@@ -142,6 +142,33 @@ def test_nodes() -> None:
     )
 
 
+def test_any_node_is_told_when_it_goes_out() -> None:
+    one = Rule(1, "user:a", Kind.NODE, once=False)
+    memory, said = Memory(), []
+
+    def look(minute: int, *out: str, missing: str = "", partial: bool = False) -> None:
+        nonlocal memory
+        names = [name for name in ("n1", "n2", "n3", "n4", "n5") if name != missing]
+        nodes = [Node(name, NodeState.DOWN if name in out else NodeState.FREE, "x", cores=1) for name in names]
+        report = a_report(T0 + 60 * minute, nodes=nodes, partial=("nodes",) if partial else ())
+        seen = look_at_report(one, Seen(report), None)
+        memory, fired = step(one, Memory.read(memory.to_text()), seen, report.taken_at, True)
+        said.append(fired.words if fired else "")
+
+    look(0, "n1")  # it is out already
+    look(1, "n1", "n2")
+    look(2, "n1", "n2")
+    look(3, "n1")
+    look(4, "n1", "n2")  # it flickers
+    look(5, "n1", missing="n2")
+    look(6, partial=True)
+    look(7, "n1", "n2")
+    look(8)
+    look(30)
+    look(31, "n1", "n2", "n3", "n4")
+    assert said == ["", "Node n2 is down", *[""] * 8, "4 nodes went out: n1 down, n2 down, n3 down and 1 more"]
+
+
 def test_a_queue_is_stuck_where_a_job_would_fit() -> None:
     def holds(*jobs: Any, **fields: Any) -> bool:
         return looked(STUCK, a_report(T0, jobs, **{"nodes": NODES, **fields})).holds

@@ -267,6 +267,14 @@ def test_a_waiting_job_is_told_what_similar_ones_waited(made: Made) -> None:
     assert "it does not only wait for room" in made.words(job="c/3.pbs01")
 
 
+def test_what_can_never_start_is_not_foretold(made: Made) -> None:
+    closed = Queue("batch", "execution", enabled=True, started=False)
+    made.put(7, made.job(1), *similar(made, waited=3 * HOUR, count=60))
+    assert "not foretold" not in made.words(job="c/1.pbs01")
+    made.put(5, made.job(1), *similar(made, waited=3 * HOUR, count=60), queues=[closed])
+    assert "it does not only wait for room" in made.words(job="c/1.pbs01"), "though the scheduler says nothing of it"
+
+
 def test_too_few_similar_jobs_foretell_nothing(made: Made) -> None:
     made.put(5, made.job(1), *similar(made, waited=3 * HOUR, count=7))
     words = made.words(job="c/1.pbs01")

@@ -133,7 +133,6 @@ def test_what_an_open_page_cannot_do(serve: Serve, recorded: Recorded) -> None:
     assert post(server, as_key(), act="%s\nforged=1").status_code == post(server, as_key(), act=[]).status_code == 400
     for wrong in (
         {"kind": "cores"},
-        {"kind": "node"},
         {"kind": "node", "subject": "none"},
         {"kind": "other"},
         {"days": 0},
@@ -145,6 +144,12 @@ def test_what_an_open_page_cannot_do(serve: Serve, recorded: Recorded) -> None:
         "its own, not root's"
     )
     assert told(server, as_person("root"))["owner"] is None
+
+
+def test_any_node_is_asked_for_without_its_name(serve: Serve) -> None:
+    server = serve()
+    assert post(server, as_key("n" * 40), **{**SILENT, "kind": "node"}).json()["ok"]
+    assert [rule["words"] for rule in told(server, as_key("n" * 40))["rules"]] == [f"any node of {CLUSTER} goes down"]
 
 
 def test_a_person_is_told_everywhere_and_limited(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
@@ -272,6 +277,27 @@ def test_a_rule_is_made_tried_and_removed_with_the_keyboard(tab: Page) -> None:
             break
         tab.wait_for_timeout(100)
     assert tab.evaluate("window.said") == [f"A test of your rule silent, {CLUSTER}"]
+    rule.get_by_role("button", name="Remove").press("Enter")
+    expect(rule).to_have_count(0)
+
+
+def test_where_only_a_worker_may_show_notices_it_does(tab: Page) -> None:
+    tab.add_init_script(
+        "window.Notification = class { constructor() { throw new TypeError('not here'); } static permission = 'granted'; };"
+    )
+    tab.goto("/tell?kind=silent")
+    tab.get_by_role("button", name="Tell me", exact=True).press("Enter", timeout=30_000)
+    rule = tab.locator(".ws-told-rules li")
+    rule.get_by_role("button", name="Test").press("Enter")
+    expect(tab.locator(".ws-told-list").last).to_contain_text("A test of your rule")
+    tab.evaluate("window.webstat.onNews.forEach((act) => act())")
+    shown = "navigator.serviceWorker.getRegistration('/assets/').then((one) => one ? one.getNotifications() : [])"
+    for _ in range(100):
+        found = tab.evaluate(f"{shown}.then((all) => all.map((one) => [one.body, one.data]))")
+        if found:
+            break
+        tab.wait_for_timeout(100)
+    assert found == [[f"A test of your rule silent, {CLUSTER}", f"/cluster/{CLUSTER}"]]
     rule.get_by_role("button", name="Remove").press("Enter")
     expect(rule).to_have_count(0)
 

@@ -27,7 +27,7 @@ def rule_words(kind: str, subject: str | None, number: int, title: str) -> str:
             where = f"queue {subject} of {title}" if subject else title
             return f"{plural(number, 'core')} are free in {where}" if number != 1 else f"1 core is free in {where}"
         case Kind.NODE:
-            return f"node {subject} of {title} goes down"
+            return f"{f'node {subject}' if subject else 'any node'} of {title} goes down"
         case Kind.SILENT:
             return f"{title} does not answer"
         case Kind.STUCK:

@@ -22,6 +22,9 @@ from webstat.data.source import Source
 from webstat.format import NBSP, plural
 from webstat.health import Cluster
 
+OTHER_WAITS = frozenset({"never", "dependency", "held", "later", "queue_stopped", "failed"})
+"""Kinds of reasons (reasons.KINDS) to wait that past jobs tell nothing of."""
+
 WHILE_WAITING = AN_HOUR / 2
 """A job that has waited so long is told how often answers to waiting jobs held."""
 
@@ -47,7 +50,7 @@ class NotForetold:
     """Why no range is told: a phrase, such as "only 7 similar jobs"."""
 
     why: str
-    similar: int
+    similar: int = 0
 
 
 def untried(queue: str, waiting: bool) -> Record:
@@ -124,15 +127,18 @@ def foretell(
     now: float,
     waited_seconds: float = 0.0,
     ahead: int | None = None,
+    reason: str = "unsaid",
 ) -> Forecast | NotForetold:
     """The range for a job that asks for this and has waited so long already, from when it was eligible.
 
     `ahead` is how many jobs of its queue waited when it came, where that is known better than from the past: 0 says that
-    nobody did. Only jobs that had started by `now` count.
+    nobody did. Only jobs that had started by `now` count. `reason` is the kind of why it waits.
     """
+    if reason in OTHER_WAITS:
+        return NotForetold("it does not only wait for room")
     waits = past.queues.get(queue)
     if waits is None:
-        return NotForetold("no similar jobs", 0)
+        return NotForetold("no similar jobs")
     came = now - waited_seconds
     size = size_of(cores, gpus)
     crowd = 0 if ahead == 0 else waits.crowd_at(size, came)

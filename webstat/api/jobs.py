@@ -19,6 +19,7 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
+from webstat.answers.starts import starts
 from webstat.api.answers import answer
 from webstat.api.asked import Asking
 from webstat.data import jobs
@@ -199,7 +200,7 @@ def _body(source: Source, clusters: Sequence[Cluster], asked: Asked, now: float)
             "facets": facets(table, asked.query, found),
             "near": _near(table, asked.query, found) if not matching.size else None,
             "start": asked.start,
-            "columns": window(rows, order),
+            "columns": {**window(rows, order), **starts(source, clusters, rows, order, now)},
         }
     )
 

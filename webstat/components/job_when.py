@@ -12,7 +12,6 @@ from webstat.data.one import HELD, RAN, SUSPENDED, UNKNOWN, WAITED, Known, Step,
 from webstat.data.queries.one import load_ahead
 from webstat.exits import exit_words
 from webstat.format import NBSP, duration, plural, range_words
-from webstat.reasons import reason
 from webstat.view import View
 
 _LOOKS = {
@@ -24,14 +23,14 @@ _LOOKS = {
 }
 
 
-def section(view: View, known: Known, heading: type) -> list[Part]:
-    """Title, bar and steps."""
+def section(view: View, known: Known, heading: type, reason: str) -> list[Part]:
+    """Title, bar and steps; `reason` is the kind of why it waits, if it does."""
     life, left_out = steps(known.job, known.stretches)
     counts_from = next((step.at for step in life if step.what == "eligible"), known.job.submitted_at)
     items = [html.Li(_step(step, counts_from, known, view), className="done") for step in life]
     if left_out:
         items.insert(4, html.Li(html.Span(f"{plural(left_out, 'step')} more", className="ws-sub"), className="done"))
-    items += [html.Li(parts, className="todo") for parts in _to_come(known, view)]
+    items += [html.Li(parts, className="todo") for parts in _to_come(known, view, reason)]
     title = "When will it start?" if known.pending else "When?"
     return [heading(title, className="ws-q mb-2"), *_bar(known), html.Ol(items, className="ws-steps")]
 
@@ -136,12 +135,12 @@ def _ending(known: Known, view: View) -> list[Part]:
     return joined(words)
 
 
-def _to_come(known: Known, view: View) -> list[list[Part]]:
+def _to_come(known: Known, view: View, reason: str) -> list[list[Part]]:
     """What lies before a job that lives."""
     if known.over or known.job.state in ("unknown", "exiting"):
         return []
     if known.pending:
-        return _start_to_come(known, view)
+        return _start_to_come(known, view, reason)
     limit = ends_by(known.job, known.stretches)
     if limit is None:
         return [[strong("End not known"), _under("no walltime is told that would end it")]]
@@ -154,10 +153,10 @@ def _to_come(known: Known, view: View) -> list[list[Part]]:
     return [[*ends, _under(f"start + {duration(known.job.record.walltime_seconds)} of walltime")]]
 
 
-def _start_to_come(known: Known, view: View) -> list[list[Part]]:
+def _start_to_come(known: Known, view: View, reason: str) -> list[list[Part]]:
     """The scheduler's estimate, our own range beside it, and how many jobs are ahead."""
     foretold, limit = known.job.record.estimated_start_at, known.job.record.walltime_seconds
-    own = _own_range(known, view)
+    own = _own_range(known, view, reason)
     lacks = "" if foretold is not None else "; the scheduler gives no estimate"
     if isinstance(own, NotForetold):
         ours = [strong("Start not foretold"), _under(f"{own.why}{lacks}")]
@@ -181,25 +180,11 @@ def _start_to_come(known: Known, view: View) -> list[list[Part]]:
     return found
 
 
-_OTHER_WAITS = frozenset({"never", "dependency", "held", "later", "queue_stopped", "failed"})
-"""Reasons to wait that past jobs tell nothing of."""
-
-
-def _own_range(known: Known, view: View) -> Forecast | NotForetold:
+def _own_range(known: Known, view: View, reason: str) -> Forecast | NotForetold:
     """What similar past jobs tell of its start."""
     record, cluster = known.job.record, known.cluster
     if known.stale:
-        return NotForetold("its cluster does not answer", 0)
-    why = reason(
-        state=record.state.value,
-        comment=record.comment,
-        hold=record.hold,
-        depends_on=record.depends_on,
-        queue=record.queue,
-        queue_state="unknown",
-    )
-    if why.kind in _OTHER_WAITS:
-        return NotForetold("it does not only wait for room", 0)
+        return NotForetold("its cluster does not answer")
     since = known.job.submitted_at if record.eligible_at is None else record.eligible_at
     return foretell(
         past_of(view.source, cluster),
@@ -209,6 +194,7 @@ def _own_range(known: Known, view: View) -> Forecast | NotForetold:
         walltime_seconds=record.walltime_seconds,
         now=known.at,
         waited_seconds=max(0.0, known.at - since),
+        reason=reason,
     )
 
 

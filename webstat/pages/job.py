@@ -22,7 +22,7 @@ from webstat.data.queries import one
 from webstat.data.readings import readings
 from webstat.format import duration, memory, number, plural, shorten
 from webstat.health import Cluster
-from webstat.reasons import NO_HELP, READING, reason
+from webstat.reasons import NO_HELP, READING, Reason, reason
 from webstat.view import View
 
 ALL_STATES = "running,queued,held,suspended,finished,failed,unknown"
@@ -116,12 +116,13 @@ def missing(view: View, cluster: Cluster, job_id: str) -> list[Part]:
 def sections(view: View, known: Known, heading: type, place: str) -> Sections:
     """All of a job; `heading` makes the titles, `place` begins the ids of what stays on the screen."""
     record = known.job.record
+    why = _reason(view, known) if known.pending or known.job.state == "suspended" else None
     return Sections(
         title=foreign(record.id, 40),
         facts=bricks.dots(_facts(view, known)),
         health=[trouble(known.cluster, view)] if not known.over else [],
-        why=_why(view, known, heading) if known.pending or known.job.state == "suspended" else [],
-        when=job_when.section(view, known, heading),
+        why=_why(known, heading, why) if why else [],
+        when=job_when.section(view, known, heading, why.kind if why else ""),
         use=job_use.section(view, known, heading),
         where=_where(view, known, heading),
         tied=_tied(view, known, heading),
@@ -208,12 +209,12 @@ def _buttons(view: View, known: Known) -> list[Part]:
 # Why does it wait?
 
 
-def _why(view: View, known: Known, heading: type) -> list[Part]:
+def _reason(view: View, known: Known) -> Reason:
     record, cluster = known.job.record, known.cluster
     queues = view.source.queues(cluster).set_index("name")
     told = queues.loc[record.queue, ["enabled", "started"]] if record.queue in queues.index else (None, None)
     foretold = record.estimated_start_at
-    why = reason(
+    return reason(
         state=record.state.value,
         comment=record.comment,
         hold=record.hold,
@@ -226,11 +227,14 @@ def _why(view: View, known: Known, heading: type) -> list[Part]:
         estimated_start_at=foretold if foretold is not None and foretold > known.at else None,
         derived=readings(view.source, cluster).told.get(record.id),
     )
+
+
+def _why(known: Known, heading: type, why: Reason) -> list[Part]:
     title = (
         "Why did it wait?"
         if known.stale
         else "Why is it suspended?"
-        if record.state == "suspended"
+        if known.job.state == "suspended"
         else "Why does it wait?"
     )
     body: list[Part] = [heading(title, className="ws-q mb-1"), html.P(html.Bdi(why.words), className="mb-1 ws-wrap")]

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from tests.webstat.recorded import Recorded
 from webstat.__main__ import main
+from webstat.errors import StoreEmpty
 
 
 def config(folder: Path, recorded: Recorded) -> str:
@@ -30,7 +31,17 @@ def test_the_answers_as_a_table_and_as_json(recorded: Recorded, tmp_path: Path) 
 
 def test_the_exit_code_says_whether_it_can_start(recorded: Recorded, tmp_path: Path) -> None:
     asked = ["--config", config(tmp_path, recorded), "advise"]
-    assert CliRunner().invoke(main, [*asked, "--cores", "9000000"]).exit_code == 2
+    assert CliRunner().invoke(main, [*asked, "--cores", "9000000"]).exit_code == 4
     unread = CliRunner().invoke(main, [*asked, "--walltime", "soon"])
     assert unread.exit_code == 2
     assert "hours:minutes, e.g. 12:00" in unread.output
+
+
+def test_without_a_store_it_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "webstat.toml"
+    path.write_text(
+        f'[store]\nurl = "sqlite:///{tmp_path}/none.sqlite"\n[[cluster]]\nname = "a"\nagent = "tcp://127.0.0.1:1"\n'
+    )
+    said = CliRunner().invoke(main, ["--config", str(path), "advise"])
+    assert isinstance(said.exception, StoreEmpty)
+    assert said.output == ""

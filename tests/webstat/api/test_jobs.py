@@ -31,6 +31,7 @@ from tests.collector.reports import a_job, a_report
 from tests.collector.reports import settings_for as collected
 from tests.webstat.served import Server, served, settings_for
 from tests.webstat.stores import HOSTILE
+from webstat.answers.starts import NAMES
 from webstat.api import jobs as api
 from webstat.data import jobs
 from webstat.data.jobrows import SORTS
@@ -106,7 +107,7 @@ def data(server: Server, **words: Any) -> dict[str, Any]:
 
 def rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
     columns = answer["columns"]
-    assert list(columns) == list(SHOWN)
+    assert list(columns) == [*SHOWN, *NAMES]
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
