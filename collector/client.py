@@ -110,7 +110,10 @@ async def _try(context: zmq.asyncio.Context, peer: Peer, ask: str, timeout: floa
     deadline = loop.time() + timeout
     async with _socket(context, peer) as (socket, monitor):
         await _handshake(monitor, peer, min(CONNECT_SECONDS, timeout))
-        await socket.send(request_to_wire(ask))
+        try:
+            await socket.send(request_to_wire(ask))
+        except zmq.Again:
+            raise NoAnswer(f"the agent at {peer.endpoint} went away before it was asked") from None
         waiting = asyncio.ensure_future(socket.recv())
         lost = asyncio.ensure_future(_disconnected(monitor))
         try:
@@ -137,6 +140,8 @@ async def _socket(
 ) -> AsyncIterator[tuple[zmq.asyncio.Socket, zmq.asyncio.Socket]]:
     socket = context.socket(zmq.REQ)
     socket.setsockopt(zmq.LINGER, 0)
+    # Nobody may be there any more to be asked; then sending would wait for ever.
+    socket.setsockopt(zmq.SNDTIMEO, int(CONNECT_SECONDS * 1000))
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
     socket.setsockopt(zmq.IPV6, 1)
     monitor = socket.get_monitor_socket(_EVENTS)

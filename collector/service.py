@@ -28,6 +28,7 @@ from collector.alerts.teller import Teller
 from collector.announce import Announcer
 from collector.client import failure, fetch_reply, peers_of
 from collector.errors import NoneYet, PollFailed, SettingsError
+from collector.events import set_within
 from collector.keys import open_door
 from collector.leases import Shares
 from collector.metrics import Meter
@@ -283,11 +284,7 @@ class Service:
 
     async def _poll_in_turn(self, watch: Watch) -> None:
         while watch.held:
-            try:
-                async with asyncio.timeout(max(0.0, watch.due_at - time.time())):
-                    await watch.wanted.wait()
-            except TimeoutError:
-                pass
+            await set_within(watch.wanted, max(0.0, watch.due_at - time.time()))
             watch.wanted.clear()
             if not watch.held:
                 break
@@ -376,10 +373,7 @@ class Service:
         if not watch.polling:
             watch.wanted.set()
         answer: dict[str, Any] = {"next_allowed_at": now + minimum}
-        try:
-            async with asyncio.timeout(REFRESH_WAIT_SECONDS):
-                await watch.done.wait()
-        except TimeoutError:
+        if not await set_within(watch.done, REFRESH_WAIT_SECONDS):
             return {**answer, "ok": True, "message": "asked; the scheduler takes its time, the page follows by itself"}
         last = watch.last
         if isinstance(last, PollFailed):

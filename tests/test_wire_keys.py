@@ -21,6 +21,7 @@ from agent.keys import load_secret, make_keys
 from agent.report import Report
 from agent.server import Stop, serve
 from agent.settings import AgentSettings
+from collector.events import set_within
 from collector.settings import Settings
 from tests.collector.reports import a_job, a_report
 from tests.collector.test_announce import collecting
@@ -149,8 +150,7 @@ async def play(settings: Settings, announced: Peer, refreshed: Peer) -> Answer:
                     await asyncio.sleep(0.02)
                 while True:
                     answer = await Refresher(lambda _: refreshed).ask(settings.cluster[0].name)
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(heard.wait(), 0.2)
+                    if await set_within(heard, 0.2):
                         return answer
         finally:
             for task in tasks:

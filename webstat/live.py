@@ -21,6 +21,7 @@ from zmq.utils.monitor import parse_monitor_message
 
 from agent.curve import Peer
 from agent.errors import KeysError
+from collector.events import set_within
 from webstat.errors import WebError
 from webstat.health import Cluster, stamps
 
@@ -145,8 +146,7 @@ class Hub:
                 self._tell(await self._find_news())
             except WebError as error:
                 log.warning("store cannot be read error=%s", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+            await set_within(self._woken, LOOK_SECONDS)
 
     async def _find_news(self) -> News:
         """What the store says now, with the pages made ready for it; reports that come meanwhile included."""
@@ -199,8 +199,7 @@ class Viewer:
     async def messages(self) -> Any:
         """JSON texts to send, for ever: news as it comes, and a sign of life in between."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), PING_SECONDS)
+            await set_within(self._arrived, PING_SECONDS)
             self._arrived.clear()
             unread, self._unread = self._unread, {}
             yield json.dumps({"now": time.time(), "news": unread, "viewers": self._count()})

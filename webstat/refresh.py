@@ -116,8 +116,12 @@ async def _put(
                 except KeysError as error:
                     log.warning("collector cannot be asked endpoint=%s error=%s", peer.endpoint, error)
                     raise
+                socket.sndtimeo = int(CONNECT_SECONDS * 1000)
+                try:
+                    await socket.send(json.dumps(question).encode())
+                except zmq.Again:  # it went away meanwhile
+                    continue
                 reached = True
-                await socket.send(json.dumps(question).encode())
                 if await socket.poll(answer_seconds * 1000, zmq.POLLIN):
                     return True, await socket.recv()
     log.warning("question without answer asked=%s endpoint=%s reached=%s", next(iter(question)), peer.endpoint, reached)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -14,6 +13,7 @@ from sqlalchemy import Engine
 from agent.report import Report
 from collector.alerts.deliver import Deliverer, Message
 from collector.alerts.rules import Rules
+from collector.events import set_within
 from collector.settings import NotifySettings
 
 log = logging.getLogger("collector.alerts")
@@ -82,8 +82,7 @@ class Teller:
             async with asyncio.TaskGroup() as tasks:
                 for message in messages:
                     tasks.create_task(self._tell(message))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), TELL_EVERY_SECONDS)
+            await set_within(self._woken, TELL_EVERY_SECONDS)
 
     async def _decide(self, decide: Callable[..., int], cluster_id: int, *told: Any) -> None:
         try:

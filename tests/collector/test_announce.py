@@ -89,7 +89,9 @@ class Client:
 
     async def ask(self, seconds: float = 10) -> dict[str, Any] | None:
         """The answer to a refresh, None where there is none."""
-        await self.socket.send(b'{"refresh": "c"}')
+        self.socket.sndtimeo = int(seconds * 1000)  # who is refused before it asks has nobody to send to
+        with contextlib.suppress(zmq.Again):
+            await self.socket.send(b'{"refresh": "c"}')
         if not await self.socket.poll(seconds * 1000):
             return None
         answer: dict[str, Any] = json.loads(await self.socket.recv())

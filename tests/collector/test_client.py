@@ -98,6 +98,25 @@ def test_keys_that_fit_connect_and_others_are_refused() -> None:
     asyncio.run(scene())
 
 
+def test_an_agent_that_goes_away_before_it_is_asked_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, mine, stranger = new_keys(), new_keys(), new_keys()
+
+    async def blind(*_: object) -> None:
+        """Sees no refusal: as if the connection had stood for a moment."""
+        await asyncio.sleep(0.5)
+
+    async def scene() -> None:
+        context = zmq.asyncio.Context()
+        async with fake_agent(lambda ask: REPORT, server, mine.public) as agent:
+            with pytest.raises(NoAnswer, match="before it was asked"):
+                await fetch_reply(context, [Peer(agent.endpoint, server.public, stranger)], "report", 5)
+        context.destroy(linger=0)
+
+    monkeypatch.setattr("collector.client.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("collector.client._handshake", blind)
+    asyncio.run(scene())
+
+
 def test_an_agent_may_have_one_of_several_keys(tmp_path: Path) -> None:
     """So that its pair can be changed: the file of the new one is put beside that of the old one before."""
     _, own = make_keys(tmp_path / "own", "collector")

@@ -32,7 +32,7 @@ CLUSTERS = {
 }
 """Cluster -> what it was recorded from: 12 polls, all kinds of jobs (353, 261, 225, 70, 22), or many (11,708)."""
 
-PERIOD = 600
+PERIOD = 3600
 """Seconds between polls: so long that a cluster stays live while tests run."""
 
 _JOB_TIMES = ("submitted_at", "eligible_at", "started_at", "ended_at", "estimated_start_at")

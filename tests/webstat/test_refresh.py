@@ -59,6 +59,14 @@ def test_no_collector_is_told_soon() -> None:
     assert time.monotonic() - begun < 10
 
 
+def test_a_collector_that_goes_away_before_it_is_asked_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def reached(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr("webstat.refresh._reach", reached)
+    assert "The collector does not answer" in ask(NOBODY["refresh"]).message
+
+
 def test_a_lost_answer_is_asked_for_once_more(make: Make) -> None:
     answers = [None, {"ok": True, "message": "a new report is in", "report": 5}]
     collector = make(lambda name: answers.pop(0))
