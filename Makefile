@@ -15,7 +15,7 @@ demo: setup  ## agent, collector and page on three simulated clusters
 	@$(PYTHON) -m scripts.run --demo
 
 test: setup-dev lint  ## everything: style, types, import contracts, all tests
-	@$(PYTHON) -m pytest -n 3 --dist loadfile --timeout 600
+	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --timeout 600
 
 lint: setup-dev  ## style, types, import contracts
 	@$(VENV)/bin/ruff check .

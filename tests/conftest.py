@@ -1,8 +1,9 @@
-"""What all tests share: the rule that nothing may be skipped where WEBSTAT_NO_SKIP is set, and stores of each kind."""
+"""What all tests share: their order, the rule that nothing may be skipped where WEBSTAT_NO_SKIP is set, and stores of each kind."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -24,6 +25,13 @@ def on_sqlite() -> Iterator[None]:
 
     with kept_in("sqlite"):
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with what takes long first, then those of many tests: so that processes that share them end together."""
+    tests = Counter(item.path for item in items)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, -tests[item.path]))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

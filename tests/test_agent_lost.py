@@ -19,7 +19,7 @@ from tests.browser import open_browser
 from tests.running import make_run
 from tests.webstat.recorded import SAMPLES, moved
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PERIOD = 5
 

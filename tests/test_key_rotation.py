@@ -139,6 +139,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         site.close()
 
 
+@pytest.mark.slow
 def test_all_pairs_are_changed_and_no_poll_is_lost(site: Site) -> None:
     keys, login = site.keys, site.login
     allowed, collectors, agents = keys / "allowed", login / "collectors", keys / "agents" / "far"

@@ -12,6 +12,7 @@ from tests.browser import open_browser
 from tests.running import make_run
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_demo_shows_three_labelled_clusters_with_a_past(tmp_path: Path) -> None:
     port = free_port(0)

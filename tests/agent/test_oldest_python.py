@@ -143,6 +143,7 @@ def test_it_serves(python):
         context.destroy(linger=0)
 
 
+@pytest.mark.slow
 def test_its_tests_pass():
     python = make_environment("tests", "-r", str(ROOT / "agent" / "requirements.txt"), "pytest", "hypothesis")
     said = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ignore", __file__, str(Path(__file__).parent))

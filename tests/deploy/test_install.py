@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "deploy" / "install.sh"
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="installs, which takes root"),
     pytest.mark.skipif(shutil.which("useradd") is None, reason="needs useradd"),
 ]
