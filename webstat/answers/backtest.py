@@ -29,8 +29,8 @@ TRIED = 300
 FEWEST_TRIED = 50
 """Under so many nothing is said of how often answers held, and nothing is made of it."""
 
-GOOD = (85, 95)
-"""Of how many of 100 jobs a 90 % time holds as it says."""
+GOOD = (0.85, 0.95)
+"""For which share of jobs a 90 % time holds as it says."""
 
 SHORTEST_SECONDS = 300
 """No 90 % time is told that is shorter."""
@@ -120,18 +120,19 @@ def record(answers: Tried) -> Record:
         return made
     usual = float(np.mean(answers.wait <= answers.most))
     made = replace(made, held=usual, usual=usual, **_half(answers))
-    if _is_good(usual) or (usual > 0.9 and np.quantile(answers.most, 0.9) <= SHORT_SECONDS):
+    if is_good(usual) or (usual > 0.9 and np.quantile(answers.most, 0.9) <= SHORT_SECONDS):
         return made
     place = np.where(answers.wait <= SHORTEST_SECONDS, 0.0, answers.place)
     for wanted in WANTED:
         share, later = _again(place, wanted)
-        if _is_good(later):
+        if is_good(later):
             return replace(made, held=later, most_share=share)
     return replace(made, withheld=True)
 
 
-def _is_good(share: float) -> bool:
-    return GOOD[0] <= round(share * 100) <= GOOD[1]
+def is_good(share: float) -> bool:
+    """Whether a 90 % time held as it says, to the hundredth."""
+    return GOOD[0] <= round(share, 2) <= GOOD[1]
 
 
 def _half(answers: Tried) -> dict[str, Any]:

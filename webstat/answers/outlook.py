@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from webstat.answers.backtest import GOOD
 from webstat.answers.future import Future
 from webstat.answers.runs import FEWEST
-from webstat.answers.track import DAYS, GOOD, Track
+from webstat.answers.track import DAYS, Track
 from webstat.format import DAY, HOUR, When, number, percent, plural
 
 Words = tuple[str | When, ...]

@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from collector.columns import Numbers
+from webstat.answers.backtest import is_good
 from webstat.answers.runs import Runs, Shares
 
 LEVELS = (0.5, 0.9)
 """Parts of the similar jobs within whose time a job is expected to end."""
-
-GOOD = (0.85, 0.95)
-"""Of the jobs tried so many may have ended by their 90 % time."""
 
 FEWEST = 100
 """Jobs tried; of fewer it is not known how well times hold."""
@@ -81,11 +79,11 @@ def _of_jobs(runs: Runs, until: float) -> Track:
     if len(places) < FEWEST:
         return Track(len(places))
     in_time = float(np.concatenate([found for _, found in tried]).mean())
-    if _good(_held(places, LEVELS)):
+    if is_good(_held(places, LEVELS)[1]):
         return Track(len(places), *_held(places, LEVELS), in_time)
     # What would have held in the first half of the time is tried in the second.
     early, late = (np.concatenate([found for found, _ in part]) for part in _halves(tried))
-    if min(len(early), len(late)) >= FEWEST and _good(held := _held(late, _levels(early))):
+    if min(len(early), len(late)) >= FEWEST and is_good((held := _held(late, _levels(early)))[1]):
         return Track(len(late), *held, in_time, _levels(places))
     return Track(len(places), *_held(places, LEVELS), in_time, None)
 
@@ -127,7 +125,7 @@ def _of_cores(runs: Runs, until: float, levels: tuple[float, float]) -> dict[str
     half = len(moments) // 2
     first, second = np.concatenate(moments[:half]), np.concatenate(moments[half:])
     held = float(np.mean(np.r_[first >= _lowest(second), second >= _lowest(first)]))
-    below = -_lowest(np.concatenate(moments)) if GOOD[0] <= held <= GOOD[1] else None
+    below = -_lowest(np.concatenate(moments)) if is_good(held) else None
     return {"moments": len(moments), "least": held, "below": below}
 
 
@@ -147,10 +145,6 @@ def _halves(
 
 def _held(places: Numbers, levels: tuple[float, float]) -> tuple[float, float]:
     return float((places < levels[0]).mean()), float((places < levels[1]).mean())
-
-
-def _good(held: tuple[float, float]) -> bool:
-    return GOOD[0] <= held[1] <= GOOD[1]
 
 
 def _levels(places: Numbers) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import pytest
 
 from collector.lives import IRREGULAR, pack_columns
 from webstat.answers import similar as similar_module
-from webstat.answers.backtest import AN_HOUR, FEWEST_TRIED, GOOD, Record, Tried, record, tried
+from webstat.answers.backtest import AN_HOUR, FEWEST_TRIED, Record, Tried, is_good, record, tried
 from webstat.answers.forecast import Forecast, NotForetold, Past, foretell
 from webstat.answers.similar import changed_at, quantile
 from webstat.answers.waits import DAY, HOUR, Asked, Waits, waits_of
@@ -49,7 +49,7 @@ def history(waits: np.ndarray, apart: float = 600.0, held: np.ndarray | None = N
 
 
 def good(share: float | None) -> bool:
-    return share is not None and GOOD[0] <= round(share * 100) <= GOOD[1]
+    return share is not None and is_good(share)
 
 
 def drawn(count: int, seed: int = 3) -> np.ndarray:
