@@ -127,7 +127,8 @@ class Queue:
     limits: Dict[str, str] = field(default_factory=dict)
     """Every attribute that limits it, as the scheduler writes name and value: `max_run` -> `[u:PBS_GENERIC=20]`.
 
-    One that is told several times has its values joined by `, `."""
+    One that is told several times has its values joined by `, `. Also what says that it takes only some jobs, where that is
+    `True`: `from_route_only`, `acl_user_enable`, `acl_group_enable`, `acl_host_enable`."""
 
 
 @dataclass(frozen=True)

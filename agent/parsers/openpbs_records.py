@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from agent.parsers.notes import Notes
-from agent.parsers.values import MAX_TEXT, is_limit, parse_bytes, parse_integer, parse_seconds, printable
+from agent.parsers.values import MAX_TEXT, parse_bytes, parse_integer, parse_seconds, printable, restricts
 from agent.report import Node, Queue
 from agent.states import OPENPBS_NODE_STATES, JobState, NodeState, occupied, worst
 
@@ -141,7 +141,7 @@ def read_queue(name: str, attributes: Attributes, notes: Notes) -> Queue:
         priority=parse_integer(attributes.get("Priority")),
         max_walltime_seconds=parse_seconds(attributes.get("resources_max.walltime")),
         jobs=counts,
-        limits={decoded(key): _limit(value) for key, value in attributes.items() if value and is_limit(key)},
+        limits={decoded(key): _limit(value) for key, value in attributes.items() if value and restricts(key, value)},
     )
 
 

@@ -12,7 +12,7 @@ from typing import Dict, Optional
 from agent.parsers import ParsedNodes, ParsedQueues
 from agent.parsers.notes import Notes
 from agent.parsers.torque_jobs import JOB_ID, Attributes, Records, slots_in, told
-from agent.parsers.values import is_limit, parse_bytes, parse_integer, parse_seconds, printable
+from agent.parsers.values import parse_bytes, parse_integer, parse_seconds, printable, restricts
 from agent.report import Node, Queue
 from agent.states import TORQUE_NODE_STATES, JobState, NodeState, occupied, worst
 
@@ -51,7 +51,9 @@ def read_queues(records: Records, notes: Notes) -> ParsedQueues:
                 priority=parse_integer(attributes.get("Priority")),
                 max_walltime_seconds=parse_seconds(attributes.get("resources_max.walltime")),
                 jobs={state.value: int(counts[word]) for word, state in _COUNTED.items() if word in counts},
-                limits={printable(key): printable(text) for key, text in attributes.items() if text and is_limit(key)},
+                limits={
+                    printable(key): printable(text) for key, text in attributes.items() if text and restricts(key, text)
+                },
             )
         )
     return ParsedQueues(queues, notes.warnings(), notes.complete)

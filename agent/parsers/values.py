@@ -112,9 +112,17 @@ def remembered_times(zone: tzinfo) -> Remembered:
 _LIMITS = ("max_", "queued_jobs_threshold", "resources_available.", "resources_max.", "resources_min.")
 
 
+_ACCESS = frozenset({"acl_user_enable", "acl_group_enable", "acl_host_enable", "from_route_only"})
+
+
 def is_limit(attribute: str) -> bool:
-    """Whether an attribute of a queue limits which or how many jobs run, or wait, in it; lists of who may use it do not."""
+    """Whether an attribute of a queue limits which or how many jobs run, or wait, in it."""
     return attribute.startswith(_LIMITS)
+
+
+def restricts(attribute: str, value: str) -> bool:
+    """Whether it limits a queue, or says that the queue takes only some jobs; lists of whose these are name people, and do not."""
+    return is_limit(attribute) or (attribute in _ACCESS and value == "True")
 
 
 def printable(text: str) -> str:

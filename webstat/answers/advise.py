@@ -34,6 +34,8 @@ class Answer:
     """Whether the cluster's report is as new as it can be."""
     wasteful: bool = False
     """Whether it would lie on GPU nodes for nothing."""
+    restricted: bool = False
+    """Whether it takes only some people's jobs."""
     p50_seconds: float | None = None
     """Of LATER, by when half of such jobs start; None where that is not foretold."""
     p90_seconds: float | None = None
@@ -126,7 +128,7 @@ def _who(source: Source, found: Ground, request: Request) -> Who:
 def _answer(source: Source, place: _Place, request: Request, now: float) -> Answer:
     judged, cluster = place.judged(request), place.cluster
     wasteful = place.queue.gpus_only and not request.gpus
-    answer = Answer(cluster, place.queue.name, judged, place.at.fresh, wasteful)
+    answer = Answer(cluster, place.queue.name, judged, place.at.fresh, wasteful, bool(place.queue.limits.takes))
     if judged.verdict is not Verdict.NEVER and judged.shape is not None:
         typed = line(cluster.scheduler_kind, answer.queue, judged.shape, request.walltime_seconds)
         answer = replace(answer, line=typed)
@@ -149,10 +151,10 @@ def _answer(source: Source, place: _Place, request: Request, now: float) -> Answ
 
 
 def _rank(one: Answer) -> tuple[object, ...]:
-    """What starts now, open-ended first; then what is foretold, soonest first; then the rest."""
+    """What starts now, open-ended first; then what is foretold, soonest first; then the rest. Last of each what few can use."""
     later = one.p50_seconds if one.p50_seconds is not None else float("inf")
     lasts = -one.judged.until if one.judged.until is not None else float("-inf")
-    return ORDER.index(one.verdict), one.wasteful, not one.fresh, later, one.p90_seconds or 0.0, lasts
+    return ORDER.index(one.verdict), one.wasteful, one.restricted, not one.fresh, later, one.p90_seconds or 0.0, lasts
 
 
 def _change(source: Source, pairs: list[tuple[_Place, Answer]], request: Request, now: float) -> Change | None:

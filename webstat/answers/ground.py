@@ -207,7 +207,7 @@ def _with_walltime(limits: Limits, seconds: float) -> Limits:
     """The limits, with that of walltime where it is told apart from them."""
     if np.isnan(seconds) or limits.of("walltime", "job") is not None:
         return limits
-    return Limits((*limits.known, Limit("walltime", int(seconds), "job")), limits.raw)
+    return replace(limits, known=(*limits.known, Limit("walltime", int(seconds), "job")))
 
 
 def _nodes(nodes: pd.DataFrame, found: Iterable[Kept], totals: pd.DataFrame) -> Nodes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -17,6 +17,7 @@ from webstat.answers.fit import Fitted, Shape, fit, shapes
 from webstat.answers.forbid import Refusal, Use, Who, asked_amounts, refusals, unchecked, used_up
 from webstat.answers.ground import Ground, Nodes, Places, Queue
 from webstat.answers.request import Request
+from webstat.data.limits import ROUTED
 from webstat.format import MINUTE, When, duration, memory, number, plural
 
 Words = tuple[str | When, ...]
@@ -74,6 +75,8 @@ def judge(
     """The verdict of one queue of a cluster whose scheduler is of that kind."""
     if queue.state in STATES:
         return Judged(Verdict.NEVER, (STATES[queue.state],), hopeless=True)
+    if ROUTED in queue.limits.takes:
+        return Judged(Verdict.NEVER, (f"It takes {ROUTED}.",), hopeless=True)
     nodes, here = queue.nodes, queue.places
     ways = tuple(shapes(request, kind))
     if not nodes.cores[here].sum():
@@ -92,7 +95,11 @@ def judge(
         out = int((~nodes.serves[here]).sum())
         words = f"It would need nodes that are out of service: {number(out)} of {plural(len(here), 'node')}."
         return Judged(Verdict.NEVER, (words,), hopeless=True)
-    return _now_or_later(ground, queue, ways, able.shape, request, who, uses, at)
+    judged = _now_or_later(ground, queue, ways, able.shape, request, who, uses, at)
+    if not queue.limits.takes:
+        return judged
+    only = f" It takes {' and '.join(queue.limits.takes)}; whether that is you is not told."
+    return replace(judged, why=(*judged.why, only))
 
 
 def _limited(queue: Queue, shape: Shape, request: Request, who: Who, uses: Mapping[str, Use]) -> Judged | None:

@@ -23,6 +23,13 @@ RESOURCES = {
 }  # fmt: skip
 """The schedulers' names of what can be limited -> ours."""
 
+ROUTED = "only what other queues pass on"
+ACCESS = {
+    "acl_user_enable": "only users on its list", "acl_group_enable": "only groups on its list",
+    "acl_host_enable": "only hosts on its list", "from_route_only": ROUTED,
+}  # fmt: skip
+"""The schedulers' names of who and what a queue takes jobs from -> ours. Who is on a list is not told."""
+
 _TIMES = frozenset({"walltime", "CPU time"})
 _BYTES = frozenset({"memory", "virtual memory", "memory a process", "virtual memory a process"})
 _PREFIXES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
@@ -66,10 +73,11 @@ class Limit:
 
 @dataclass(frozen=True)
 class Limits:
-    """What limits a queue; `raw` is what was not understood, by the scheduler's own name."""
+    """What limits a queue; `raw` is what was not understood, by the scheduler's own name, `takes` are words of ACCESS."""
 
     known: tuple[Limit, ...] = ()
     raw: tuple[tuple[str, str], ...] = ()
+    takes: tuple[str, ...] = ()
 
     def of(self, what: str, whom: str, least: bool = False) -> Limit | None:
         """The tightest limit on `what` that holds for every `whom`, for jobs that run."""
@@ -90,12 +98,12 @@ def parse_limits(text: str | None) -> Limits:
     known: list[Limit] = []
     raw: list[tuple[str, str]] = []
     for name, value in native.items():
-        found = _limits(name, value)
+        found = [] if name in ACCESS else _limits(name, value)
         if found is None:
             raw.append((name, value))
         else:
             known += [one for one in found if one not in known]
-    return Limits(tuple(known), tuple(raw))
+    return Limits(tuple(known), tuple(raw), tuple(ACCESS[name] for name in native if name in ACCESS))
 
 
 _SIMPLE = {

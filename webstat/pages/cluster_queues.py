@@ -126,7 +126,7 @@ def _walltime(seconds: float, least: Any, told: bool) -> Part:
 
 def _more(limits: Sequence[Any], all_limits: Limits) -> Part:
     """Limits that have no column, in words; those that are not understood only by their number, raw in the tooltip."""
-    words = [shorten(one.words, 48) for one in limits]
+    words = [shorten(one.words, 48) for one in limits] + [f"takes {one}" for one in all_limits.takes]
     raw = [f"{name} = {value}" for name, value in all_limits.raw]
     if raw:
         words.append(plural(len(raw), "other limit"))

@@ -123,9 +123,10 @@ def test_every_kind_of_limit_and_nothing_else() -> None:
         *("max_running = 60", "max_user_run = 30", "max_group_run = 40", "max_queuable = 500", "max_array_size = 100"),
         *("max_run_soft = [u:PBS_GENERIC=2]", "max_queued_res.ncpus = [o:PBS_ALL=9]", "resources_min.mem = 1gb"),
         *("resources_available.ncpus = 64", "queued_jobs_threshold = [u:PBS_GENERIC=5]", "resources_max.foo = 1"),
+        *("acl_user_enable = True", "acl_group_enable = True", "from_route_only = True"),
     ]
     others = [
-        *("acl_user_enable = True", "acl_users = max_run", "resources_default.walltime = 01:00:00", "Priority = 1"),
+        *("acl_host_enable = False", "acl_users = max_run", "resources_default.walltime = 01:00:00", "Priority = 1"),
         *("resources_assigned.ncpus = 3", "default_chunk.ncpus = 1", "comment = max_run = 7", "total_jobs = 2"),
     ]
     expected: Dict[str, str] = dict(line.split(" = ") for line in limits)

@@ -59,12 +59,24 @@ def test_every_queue_is_answered_once(advice: Advice, recorded: Recorded) -> Non
 def test_the_best_comes_first(advice: Advice) -> None:
     ranks = [ORDER.index(one.verdict) for one in advice.answers]
     assert ranks == sorted(ranks)
-    foretold = [one.p50_seconds for one in advice.answers if one.p50_seconds is not None and not one.wasteful]
+    usual = [one for one in advice.answers if not one.wasteful and not one.restricted]
+    foretold = [one.p50_seconds for one in usual if one.p50_seconds is not None]
     assert foretold == sorted(foretold)
     for one in (*advice.answers, *advice.hopeless):
         assert one.judged.why
         assert (one.line is None) == (one.verdict is Verdict.NEVER)
         assert (one.p50_seconds is not None) + bool(one.not_foretold) == (one.verdict is Verdict.LATER)
+
+
+def test_queues_for_some_people_are_marked_and_stand_behind_others(source: Source, recorded: Recorded) -> None:
+    found = advise(source, ASKED[0], recorded.now)
+    restricted = {(one.cluster.name, one.queue) for one in (*found.answers, *found.hopeless) if one.restricted}
+    assert {("old", "bigmem"), ("old", "gpu"), ("torque", "bigmem"), ("torque", "gpu")} <= restricted
+    now = [one.restricted for one in found.answers if one.verdict is Verdict.NOW]
+    assert now == sorted(now)
+    for one in found.answers:
+        words = "".join(map(str, one.judged.why))
+        assert ("on its list" in words) == (one.restricted and one.verdict is not Verdict.NEVER)
 
 
 def test_what_is_late_or_silent_starts_nothing_now(recorded: Recorded, source: Source) -> None:

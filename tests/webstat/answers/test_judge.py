@@ -190,6 +190,19 @@ def test_routing_queues_and_those_of_reservations_are_no_places() -> None:
     assert [one.name for one in made([node()], listed).queues] == ["batch"]
 
 
+def test_whose_jobs_a_queue_takes_is_said() -> None:
+    ours = {"acl_user_enable": "True", "acl_group_enable": "True", "max_run": "[u:PBS_GENERIC=9]"}
+    found = made([node(24, 20)], queues(batch={}, ours={"limits": ours}, inner={"limits": {"from_route_only": "True"}}))
+    said = "It takes only users on its list and only groups on its list; whether that is you is not told."
+    now = verdict(found, "ours", cores="1", walltime="1:00", who=Who("alice"))
+    assert now.verdict is Verdict.NOW and words(now) == f"1 node has room for it. {said}"
+    later = verdict(found, "ours", cores="24", walltime="1:00", who=Who("alice"))
+    assert later.verdict is Verdict.LATER and words(later).endswith(said)
+    inner = verdict(found, "inner", cores="1")
+    assert (inner.hopeless, words(inner)) == (True, "It takes only what other queues pass on.")
+    assert "takes" not in words(verdict(found, cores="1"))
+
+
 LIMITED_USE = queues(
     batch={"limits": {"max_run": "[u:PBS_GENERIC=2], [u:bob=9]", "max_run_res.ncpus": "[o:PBS_ALL=40]"}}
 )

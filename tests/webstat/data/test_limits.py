@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.parsers.values import is_limit
-from webstat.data.limits import Limit, Limits, parse_limits
+from agent.parsers.values import restricts
+from webstat.data.limits import ACCESS, Limit, Limits, parse_limits
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 RECORDED = sorted(
@@ -20,7 +20,7 @@ RECORDED = sorted(
         (found[1], found[2])
         for path in SAMPLES.glob("*/*/qstat-Q-f*.txt")
         for found in re.finditer(r"^ {4}(\S+) = (.+)$", path.read_text("latin-1"), re.MULTILINE)
-        if is_limit(found[1])
+        if restricts(found[1], found[2])
     }
 )
 
@@ -34,13 +34,15 @@ def test_there_is_something_recorded() -> None:
     for name, value in RECORDED:
         kinds[name].add(value)
     assert {"max_run", "max_run_res.ncpus", "max_user_run", "max_running", "resources_min.walltime"} <= set(kinds)
+    assert kinds["acl_user_enable"] == kinds["acl_group_enable"] == {"True"}
 
 
 @pytest.mark.parametrize(("name", "value"), RECORDED)
 def test_every_recorded_limit_is_understood(name: str, value: str) -> None:
     found = parse_limits(json.dumps({name: value}))
     assert found.raw == ()
-    assert [limit.most for limit in found.known if limit.most > 0]
+    assert found.takes == ((ACCESS[name],) if name in ACCESS else ())
+    assert bool([limit.most for limit in found.known if limit.most > 0]) != bool(found.takes)
 
 
 @pytest.mark.parametrize(
@@ -117,5 +119,6 @@ def test_nothing_told_is_nothing() -> None:
 def test_every_attribute_is_either_known_or_raw(native: dict[str, str]) -> None:
     found = parse_limits(json.dumps(native))
     assert set(dict(found.raw)) <= set(native)
-    assert bool(found.known) == (len(found.raw) < len(native))
+    assert len(found.takes) == len(native.keys() & ACCESS.keys())
+    assert bool(found.known) == (len(found.raw) + len(found.takes) < len(native))
     assert all(limit.words for limit in found.known)
