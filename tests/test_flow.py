@@ -77,7 +77,6 @@ def served(slurm: dict[str, str], tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest.mark.slow
 @pytest.mark.slurm
 @pytest.mark.browser
 def test_a_submitted_job_is_seen_without_reloading(slurm: dict[str, str], served: str) -> None:

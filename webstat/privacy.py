@@ -78,11 +78,11 @@ class Veil:
 
 
 def without_people(limits: Mapping[str, str]) -> dict[str, str]:
-    """A queue's limits, by native names, without what holds for some people only."""
+    """A queue's limits, by native names, without what holds for some people only; that there is a list of them stays."""
     return {
         name: rest
         for name, text in limits.items()
-        if not name.startswith("acl_") and (rest := _NAMED.sub("", text).strip(", "))
+        if (not name.startswith("acl_") or name.endswith("_enable")) and (rest := _NAMED.sub("", text).strip(", "))
     }
 
 

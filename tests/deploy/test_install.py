@@ -67,14 +67,14 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder == Path(tempfile.gettempdir()):
-            break
-        folder.chmod(0o755)  # the service's user has to come here
-    found = Site(tmp_path, f"webstat-t{os.getpid()}")
-    yield found
-    subprocess.run(["userdel", found.user], capture_output=True)
+def site() -> Iterator[Site]:
+    # Not in pytest's own folder: the service's user has to come here, and any other pytest closes that folder to others.
+    with tempfile.TemporaryDirectory(prefix="webstat-install-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        found = Site(folder, f"webstat-t{os.getpid()}")
+        yield found
+        subprocess.run(["userdel", found.user], capture_output=True)
 
 
 def files(folder: Path) -> dict[str, tuple[bytes, int, int]]:

@@ -206,7 +206,7 @@ def test_a_cluster_that_was_not_known_then_is_named(site: Site, taken: list[int]
 
 def test_text_twins_say_which_moment_they_show(get: Get, taken: list[int]) -> None:
     text = get("/cluster/series.txt", at=taken[6]).text
-    assert text.startswith("As of ") and "exact to 10 min (poll of " in text.splitlines()[0]
+    assert text.startswith("As of ") and "exact to 1 h (poll of " in text.splitlines()[0]
     assert get("/cluster/series.json", at=taken[6]).json()["at"] == taken[6]
     assert get("/clusters.txt", at=taken[6]).text.startswith("As of ")
     known = get("/clusters.json", at=taken[6]).json()
