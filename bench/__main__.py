@@ -15,7 +15,7 @@ BENCHES = {
     "imports": "a million records of accounting logs, against splitting their lines",
     "history": "the history explorer on a store of years, against DuckDB",
     "moment": "any past moment, against plain SQL over the spans",
-    "advise": "where a job should be submitted: ten clusters with 100,000 jobs, against reading their frames",
+    "advise": "where to submit, what is free when, when jobs start: ten clusters with 100,000 jobs, against reading their frames",
     "page": "how soon pages are there, and how soon the table of jobs answers a key",
     "viewers": "fifty people watching, two hundred idle: drawings, bytes, polls",
     "workers": "one, two and four web processes behind HAProxy, with memcached and without",

@@ -31,6 +31,7 @@ from webstat.data.jobrows import flat_rows, sort_rows
 from webstat.data.queries.changes import load_reservations
 from webstat.data.queries.waiting import load_alike_counted
 from webstat.data.source import Source
+from webstat.serve import keep_loaded
 
 CLUSTERS, ROUNDS, WINDOW = 10, 5, 100
 FITS, NOWHERE = Request(1, walltime_seconds=1800), Request(48, nodes=2, walltime_seconds=12 * 3600)
@@ -46,7 +47,8 @@ def main() -> None:
         )
         store = Store(url)
         now = time.time()
-        reports = _fill(store, settings, now - 300)
+        reports = _fill(store, settings, now - 30)
+        keep_loaded()
         print(f"{CLUSTERS} clusters, {CLUSTERS * len(reports[0].jobs):,} jobs that live; median of {ROUNDS}")
         taken = medians(
             ROUNDS,

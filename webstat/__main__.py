@@ -17,7 +17,7 @@ from webstat.doctor import find_all, show
 from webstat.errors import StoreBroken, StoreEmpty, WebError
 from webstat.report.command import Wish, make_reports
 from webstat.report.period import KINDS
-from webstat.serve import settings_of
+from webstat.serve import keep_loaded, settings_of
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -137,6 +137,7 @@ def forecast_report(config: Path | None, traces: tuple[Path, ...], days: float |
 
 
 def _entry() -> None:
+    keep_loaded()
     try:
         main(prog_name="python -m webstat")
     except StoreEmpty as error:
