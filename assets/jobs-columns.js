@@ -141,12 +141,11 @@
     return range(text, make("span", "ws-meter" + (OVER.includes(job.state) ? " over" : ""), piece(share, "")));
   }
 
-  /* Our own range, of a job of which its scheduler foretells nothing; the day is said once. */
+  /* Our own range, of a job of which its scheduler foretells nothing; the day is said once, and in a week or more no time. */
   function startsText(job) {
-    const by = clock(job.starts_by);
+    const [from, by] = [job.starts_from, job.starts_by].map((at) => clock(at).replace(/^(\d+ \w{3}) .*/, "$1"));
     if (job.starts_from === null) return "by " + by;
-    const from = clock(job.starts_from);
-    return from + " – " + (from.slice(0, -5) === by.slice(0, -5) ? by.slice(-5) : by);
+    return from + " – " + (by.includes(":") && from.slice(0, -5) === by.slice(0, -5) ? by.slice(-5) : by);
   }
   const foretold = (job) => job.starts_by !== null && job.starts_by > ws.now() && !about.stale.has(job.cluster);
 
@@ -166,7 +165,7 @@
     if (job.expects) return time(job.expected_at, text);
     if (!foretold(job)) return quiet(text);
     const rest = job.starts_from === null ? "nine tenths of them start by then" : "half of them start by the first time, nine tenths by the second";
-    return make("span", "", text, { title: "Webstat’s own estimate, from " + jobs.plural(job.similar, "similar job") + ": " + rest });
+    return make("span", "", text, { title: text + ": webstat’s own estimate, from " + jobs.plural(job.similar, "similar job") + ": " + rest });
   }
 
   const lower = (text) => (/^[A-Z][a-z ]/.test(text) ? text[0].toLowerCase() + text.slice(1) : text);
@@ -207,7 +206,7 @@
     { id: "time", title: "Waited, or ran", width: 194, usual: true, low: true, down: true, sort: "waited_seconds", csv: ["waited_seconds", "ran_seconds"], text: elapsedText, draw: elapsed },
     { id: "submitted", title: "Submitted", width: 104, sort: "submitted_at", csv: ["submitted_at"], ...moment("submitted_at") },
     { id: "started", title: "Started", width: 104, sort: "started_at", csv: ["started_at"], ...moment("started_at") },
-    { id: "expected", title: "Expected", width: 150, tight: { width: 132 }, usual: true, sort: "expected_at", csv: ["expected_at", "expects"], text: expectedText, draw: expected },
+    { id: "expected", title: "Expected", width: 166, tight: { width: 156 }, usual: true, sort: "expected_at", csv: ["expected_at", "expects"], text: expectedText, draw: expected },
     { id: "priority", title: "Priority", width: 78, sort: "priority", csv: ["priority"], ...count("priority") },
     { id: "exit", title: "Exit status", width: 94, sort: "exit_status", csv: ["exit_status"], ...count("exit_status") },
     { id: "depends", title: "Depends on", width: 150, sort: "depends_on", csv: ["depends_on"], ...told("depends_on") },

@@ -575,6 +575,34 @@ def test_a_row_that_changed_its_state_is_marked_for_a_while(jobs: Jobs) -> None:
     expect(jobs.row(key)).not_to_have_class(re.compile("ws-changed"), timeout=5000)
 
 
+def test_a_range_of_starts_says_each_day_once(jobs: Jobs) -> None:
+    noon = int(time.time() // 86400 * 86400 + 2 * 86400 + 12 * 3600)  # so that no midnight of a zone is between
+    clocks = {
+        at: words.clock(at, ZoneInfo(ZONE), time.time()) for at in (noon, noon + 3600, noon + 86400, noon + 9 * 86400)
+    }
+    day = clocks[noon + 9 * 86400].rpartition(" ")[0]
+    ranges = {
+        (noon, noon + 3600): f"{clocks[noon]} – {clocks[noon + 3600][-5:]}",
+        (noon, noon + 86400): f"{clocks[noon]} – {clocks[noon + 86400]}",
+        (noon, noon + 9 * 86400): f"{clocks[noon]} – {day}",
+        (None, noon): f"by {clocks[noon]}",
+        (None, 1000): "not foretold",  # it has passed
+    }
+
+    def foretell(answer: dict[str, Any]) -> None:
+        columns = answer["columns"]
+        for place, (since, until) in enumerate(ranges):
+            told = {"state": "queued", "expects": "", "expected_at": None, "starts_from": since, "starts_by": until}
+            for name, value in {**told, "similar": 57}.items():
+                columns[name][place] = value
+
+    changed_states(jobs, foretell)
+    jobs.open(state="running")
+    for place, text in enumerate(ranges.values()):
+        expect(jobs.cell("expected", place)).to_have_text(text)
+    assert "from 57 similar jobs" in (jobs.cell("expected").locator("span[title]").get_attribute("title") or "")
+
+
 def test_times_and_sizes_read_as_on_the_server(jobs: Jobs) -> None:
     jobs.open()
     now = 1_795_473_000.0  # a Monday in November
