@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import Engine, insert, select, update
 
 from collector import copy as copying
+from collector.alerts.rules import Rules
 from collector.copy import copy_store
 from collector.errors import StoreBusy, StoreError
 from collector.schema import cluster, job
+from collector.settings import NotifySettings
 from collector.store import PollTimes, Store
 from tests.collector.pasts import everything
 from tests.collector.reports import T0, a_job, a_report, as_running, reading
@@ -39,10 +41,22 @@ def sqlite(file: Path) -> str:
     return f"sqlite:///{file}"
 
 
+def wish_for(engine: Engine, kind: str) -> int:
+    """A person asks to be told, and tries it; the number of the rule."""
+    rules = Rules(engine, NotifySettings(webhooks=("hooks.example.org",)))
+    with engine.connect() as connection:
+        name = connection.execute(select(cluster.c.name).order_by(cluster.c.id)).scalars().first()
+    to = {"channels": ["browser", "webhook"], "webhook": "https://hooks.example.org/x"}
+    made = rules.wish({"act": "add", "owner": "user:alice", "feed": "f" * 40, "kind": kind, "cluster": name, **to})
+    assert rules.wish({"act": "test", "owner": "user:alice", "id": made["id"]})["ok"]
+    return int(made["id"])
+
+
 def test_every_row_arrives_and_the_copy_goes_on(file: Path, target: str) -> None:
     source, copied = reading(sqlite(file)), reading(target)
     with source.begin() as connection:
         connection.execute(update(job).where(job.c.id == 1).values(name="<b>ü\U0001f40d\t\\N\x00"))
+    asked = {wish_for(source, kind) for kind in ("silent", "node")}
     before = everything(source)
     command = [sys.executable, "-m", "collector", "copy", sqlite(file), target]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -53,6 +67,7 @@ def test_every_row_arrives_and_the_copy_goes_on(file: Path, target: str) -> None
     odd["name"] = odd["name"].replace("\0", "\ufffd")
     assert after == {name: sorted(rows, key=repr) for name, rows in before.items()}
     assert len(after["job"]) > 250
+    assert [len(after[name]) for name in ("rule", "notice", "delivery", "listener")] == [2, 2, 2, 1]
     old, new = Store(sqlite(file)), Store(target)
     for store in (old, new):
         later = a_report(T0 + 60, [as_running(a_job(77_777, user="newcomer"), T0 + 30)])
@@ -61,6 +76,7 @@ def test_every_row_arrives_and_the_copy_goes_on(file: Path, target: str) -> None
         store.close()
     assert len(everything(copied)["job"]) == len(before["job"]) + 1
     assert everything(copied)["usage_day"] == everything(source)["usage_day"]
+    assert wish_for(copied, "silent") > max(asked), "numbers go on, too"
 
 
 def test_what_is_refused(file: Path, target: str, tmp_path: Path) -> None:
