@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 
 @dataclass
@@ -91,14 +92,21 @@ class Mailbox:
 
 
 @contextlib.contextmanager
-def mail_server() -> Iterator[Mailbox]:
+def mail_server(tls: ssl.SSLContext | None = None, login: tuple[str, str] | None = None) -> Iterator[Mailbox]:
+    """With `tls` it takes mail after STARTTLS alone, with `login` only from this user with this password."""
     box = Mailbox()
+
+    def knows(_server: Any, _session: Any, _envelope: Any, _mechanism: str, given: Any) -> AuthResult:
+        return AuthResult(success=login == (given.login.decode(), given.password.decode()), handled=False)
+
+    more: dict[str, Any] = {"tls_context": tls, "require_starttls": True} if tls else {}
+    more |= {"authenticator": knows, "auth_required": True} if login else {}
     started, over = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
         # aiosmtpd's own Controller wants to know its port before it has one.
-        server = await loop.create_server(lambda: SMTP(box, loop=loop), "127.0.0.1", 0)
+        server = await loop.create_server(lambda: SMTP(box, loop=loop, **more), "127.0.0.1", 0)
         async with server:
             box.port = server.sockets[0].getsockname()[1]
             box.stop = lambda: loop.call_soon_threadsafe(over.set)
