@@ -34,7 +34,7 @@ from tests.collector.agents import fake_agent
 from tests.collector.receivers import Hook, Mailbox, mail_server, web_server
 from tests.collector.reports import a_job, a_report, as_running, reading, table_rows
 from tests.collector.test_service import ask_refresh, running, settings_of, until_stored
-from tests.databases import store_at
+from tests.databases import kept_in, store_at
 
 ME, FEED = "user:alice", "f" * 40
 
@@ -159,6 +159,33 @@ def test_mail_is_sent_and_a_stranger_s_words_begin_no_header(
 
 def settings_mail(box: Mailbox) -> NotifySettings:
     return NotifySettings(smtp=f"127.0.0.1:{box.port}", smtp_from="webstat@example.org")
+
+
+def test_two_collectors_tell_once_and_one_goes_on_for_the_other(hook: Hook, tmp_path: Path) -> None:
+    cluster = Cluster(a_job(7), a_job(8))
+
+    async def scene() -> None:
+        async with fake_agent(cluster) as agent:
+            first, second = (
+                notifying(settings_of(tmp_path, {"c": agent.endpoint}, lease_seconds=2), hook) for _ in range(2)
+            )
+            async with contextlib.AsyncExitStack() as until_it_ends:
+                holder, _ = await until_it_ends.enter_async_context(running(first))
+                await until_stored(holder)
+                async with running(second) as (other, _):
+                    for job in ("7.pbs01", "8.pbs01"):  # asked of the one that does not poll it
+                        await add(second, "ended", subject=job, channels=["webhook"], webhook=hook.url)
+                    cluster.jobs = [a_job(8)]
+                    await poll_until(holder, lambda: hook.posts)
+                    await until_it_ends.aclose()
+                    cluster.jobs = []
+                    await poll_until(other, lambda: len(hook.posts) > 1)
+                    last = other.watches[0].last.report
+                    await poll_until(other, lambda: other.watches[0].last.report > last + 1)
+
+    with kept_in("postgresql"):
+        asyncio.run(scene())
+    assert hook.words() == [f"Job {job}.pbs01 has ended without having started (c)" for job in (7, 8)]
 
 
 def test_what_is_not_taken_is_tried_again_and_then_given_up(
