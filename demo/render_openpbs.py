@@ -191,9 +191,9 @@ class Listing(JobListing):
         return out
 
     def reservation_limits(self, reservation: Reservation) -> Attributes:
-        """What limits the queue of a reservation."""
+        """What limits the queue of a reservation: that it has a list of users, then how much of what."""
         cores = str(self.reserved_cores(reservation))
-        return [("resources_max.ncpus", cores), ("resources_available.ncpus", cores)]
+        return [("acl_user_enable", "True"), ("resources_max.ncpus", cores), ("resources_available.ncpus", cores)]
 
     def reserved_cores(self, reservation: Reservation) -> int:
         """All cores of its nodes."""
@@ -201,8 +201,8 @@ class Listing(JobListing):
 
     def _reservation_queue(self, reservation: Reservation) -> Attributes:
         out = [("queue_type", "Execution"), *self._state_count(Counter())]
-        out += [("acl_user_enable", "True"), ("acl_users", f"{reservation.owner}@{self.site.login}")]
-        out += [*self.reservation_limits(reservation), ("enabled", "True")]
+        listed, *amounts = self.reservation_limits(reservation)
+        out += [listed, ("acl_users", f"{reservation.owner}@{self.site.login}"), *amounts, ("enabled", "True")]
         return [*out, ("started", str(reservation.start <= self.now)), ("partition", "pbs-default")]
 
     def reservations(self) -> str:

@@ -233,7 +233,7 @@ class Watchers:
         )
         return found
 
-    def until_live(self, before: dict[str, int], seconds: float = 90) -> None:
+    def until_live(self, before: dict[str, int], seconds: float = 180) -> None:
         """Wait until every window shows every cluster live, with a report newer than `before`."""
         end = time.monotonic() + seconds
         while waiting := [page for page in self.pages if not self._is_live(page, before)]:
@@ -257,6 +257,7 @@ class Watchers:
         return newer and len(pills) == len(CLUSTERS) and all("live" in pill for pill in pills.values())
 
 
+@pytest.mark.timeout(1500)
 @pytest.mark.slurm
 @pytest.mark.browser
 def test_whatever_is_killed_the_page_stays_up_and_all_comes_back(site: Site) -> None:

@@ -292,7 +292,7 @@ def test_all_tabs_of_a_browser_share_one_connection(browser: Browser, living: Li
     living.collector.say("one", living.builder.report("one", start_cores=3))
     for page in pages:
         page.bring_to_front()
-        expect(page.locator(".ws-bars").first).to_contain_text("newcomer")
+        expect(page.locator(".ws-bars").first).to_contain_text("newcomer", timeout=20_000)
     context.close()
 
 
