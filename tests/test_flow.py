@@ -169,7 +169,7 @@ def begins(job: str, slurm: dict[str, str], seconds: float) -> bool:
     return False
 
 
-WINDOWS, LISTENERS = 4, 16
+WINDOWS, LISTENERS = 2, 18
 """Twenty browsers watch: some with a window, the others speak as browsers do, since two cores cannot draw twenty windows."""
 
 

@@ -38,7 +38,7 @@ REPLAYED = {"mixed": "openpbs-23.06.06/mixed", "torque": "torque-6.1.3.h5/mixed"
 """Cluster -> what it replays."""
 REAL = "slurm"
 CLUSTERS = (REAL, *REPLAYED)
-PERIOD = 5
+PERIOD = 10
 RESTART_SECONDS = 1.0
 """After which a process that died is started again."""
 
