@@ -1,6 +1,6 @@
 """webstat.toml: read, checked, and turned into frozen settings for collector and web page.
 
-The file is one document with one schema, so that each process sees the other's addresses.
+The file is one document with one schema, so that each process sees the other's addresses; so it is one module.
 Messages of SettingsError say which line to change and to what.
 """
 

@@ -108,6 +108,7 @@ def advise(config: Path | None, as_json: bool, **asked: str | None) -> None:
 
     Exit code 0 where it can start now, 3 where it has to wait everywhere, 4 where it is impossible; 1 without an answer.
     """
+    keep_loaded()
     sys.exit(show_advice(settings_of(config), {name: text or "" for name, text in asked.items()}, as_json))
 
 
@@ -137,7 +138,6 @@ def forecast_report(config: Path | None, traces: tuple[Path, ...], days: float |
 
 
 def _entry() -> None:
-    keep_loaded()
     try:
         main(prog_name="python -m webstat")
     except StoreEmpty as error:

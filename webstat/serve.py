@@ -41,7 +41,9 @@ def settings_of(path: Path | None) -> Settings:
 
 def server() -> FastAPI:
     """The application, for an ASGI server that wants to run it itself."""
-    return create_app(settings_of(None))
+    app = create_app(settings_of(None))
+    keep_loaded()
+    return app
 
 
 def keep_loaded() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from collector.alerts.mail import send_mail, write_mail
 from collector.alerts.webhook import Failed
 from collector.settings import NotifySettings
+from tests.certificates import make_certificate
 from tests.collector.receivers import mail_server
 
 TO = "alice@example.org"
@@ -20,31 +20,9 @@ TO = "alice@example.org"
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """For localhost, with its key in one file; nobody knows it until they are told."""
-    file = tmp_path / "server.pem"
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    named = [
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-keyout",
-        file,
-        "-out",
-        f"{file}.crt",
-    ]
-    subprocess.run([*made, *named], check=True, capture_output=True)
-    file.write_bytes(file.read_bytes() + Path(f"{file}.crt").read_bytes())
+    file, key = tmp_path / "server.pem", tmp_path / "key.pem"
+    make_certificate(file, key, "DNS:localhost")
+    file.write_bytes(file.read_bytes() + key.read_bytes())
     return file
 
 

@@ -1,4 +1,7 @@
-"""Tell me when, through a real collector: asked over its socket, decided after its polls, told to real servers."""
+"""Tell me when, through a real collector: asked over its socket, decided after its polls, told to real servers.
+
+One module, since all of it shares these servers and what a person asks for.
+"""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ import pytest
 
 from scripts.run import free_port
 from scripts.setup import find_program
+from tests.certificates import make_certificate
 from tests.webstat.served import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -105,11 +106,7 @@ class HAProxy:
         self.folder = folder
         self.plain, self.port = free_port(0), free_port(0)
         certificate, key = folder / "cert.pem", folder / "key.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-            check=True, capture_output=True,
-        )  # fmt: skip
+        make_certificate(certificate, key, "IP:127.0.0.1")
         (folder / "webstat.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
         self.context = ssl.create_default_context(cafile=certificate)
         self.certificate = certificate

@@ -1,7 +1,8 @@
 """A past moment as a store of its own: the very tables of the collector, as they were then, for every other query here.
 
 What lived at that moment lies in memory, or in temporary tables; the rest are views that cut the real store off at it, so
-nothing of what ended long ago is copied. What of a moment is known, and how exactly, is known_then.py's.
+nothing of what ended long ago is copied. What of a moment is known, and how exactly, is known_then.py's. One module, since
+each table is cut in a way of its own, and all must be.
 """
 
 from __future__ import annotations
