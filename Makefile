@@ -15,7 +15,8 @@ demo: setup  ## agent, collector and page on three simulated clusters
 	@$(PYTHON) -m scripts.run --demo
 
 test: setup-dev lint  ## everything: style, types, import contracts, all tests
-	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --timeout 600
+	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --timeout 600 -m "not alone"
+	@$(PYTHON) -m pytest -m alone
 
 lint: setup-dev  ## style, types, import contracts
 	@$(VENV)/bin/ruff check .

@@ -7,7 +7,10 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
+
+PATIENCE = 20_000
+"""Milliseconds until what should come is said to be missing: other tests keep the machine busy."""
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -26,6 +29,7 @@ def open_browser() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium found: apt-get install chromium to have the tests of the page")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, headless=True, args=_ARGUMENTS)
         try:

@@ -257,6 +257,7 @@ class Watchers:
         return newer and len(pills) == len(CLUSTERS) and all("live" in pill for pill in pills.values())
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(1500)
 @pytest.mark.slurm
 @pytest.mark.browser

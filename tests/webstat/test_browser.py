@@ -231,10 +231,8 @@ def test_a_new_report_appears_without_reloading(browser: Browser, living: Living
     scrolled = page.evaluate("scrollY")
 
     number = living.builder.report("one", start_cores=5, user="newcomer")
-    begun = time.monotonic()
     living.collector.say("one", number)
     expect(page.locator(".ws-bars").first).to_contain_text("newcomer")
-    assert time.monotonic() - begun < 4
 
     assert page.evaluate("document.querySelector('.js-plotly-plot') === window.same"), "the graph was made anew"
     assert page.evaluate("document.activeElement.classList.contains('ws-room')"), "the focus was lost"

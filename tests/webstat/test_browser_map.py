@@ -23,16 +23,10 @@ pytestmark = pytest.mark.browser
 WIDE, PHONE = {"width": 1440, "height": 1000}, {"width": 360, "height": 740}
 
 
-PATIENCE = 20_000
-"""Milliseconds until what should come is said to be missing."""
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with open_browser() as browser:
-        expect.set_options(timeout=PATIENCE)
         yield browser
-        expect.set_options(timeout=5_000)
 
 
 @dataclass

@@ -37,6 +37,12 @@ def collector() -> Iterator[FakeCollector]:
 
 
 @pytest.fixture
+def never_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told was announced: nothing is looked up meanwhile."""
+    monkeypatch.setattr("webstat.live.LOOK_SECONDS", 3600)
+
+
+@pytest.fixture
 def server(builder: Builder, collector: FakeCollector) -> Iterator[Server]:
     with served(settings_for(builder.url, "one", "two", collector=collector)) as server:
         wait_for(lambda: server.app.state.hub.connected, "the announcements to be heard")
@@ -68,25 +74,23 @@ def test_who_connects_hears_the_last_news_of_every_cluster(server: Server) -> No
 
 
 def test_an_announced_report_is_told_to_all_and_only_what_is_new(
-    server: Server, builder: Builder, collector: FakeCollector
+    never_looked_up: None, server: Server, builder: Builder, collector: FakeCollector
 ) -> None:
     with listen(server) as one, listen(server) as other:
         for socket in (one, other):
             news(socket, "one")
         number = builder.report("two")
-        begun = time.monotonic()
         collector.say("two", number)
         for socket in (one, other):
-            message = json.loads(socket.recv(timeout=10))
+            message = json.loads(socket.recv(timeout=20))
             assert message["news"] == {"two": {"report": number, "stamp": f"{number}-live"}}
-        assert time.monotonic() - begun < 4, "the announcement was not heard, only looked up later"
 
 
 def test_news_come_without_announcements_too(builder: Builder) -> None:
     with served(settings_for(builder.url, "one")) as server, listen(server) as socket:
         news(socket, "one")
         number = builder.report("one")
-        assert news(socket, "one", seconds=15)["report"] == number
+        assert news(socket, "one", seconds=60)["report"] == number
 
 
 def test_announcements_that_cannot_be_read_do_no_harm(
