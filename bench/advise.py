@@ -31,7 +31,7 @@ from webstat.data.jobrows import flat_rows, sort_rows
 from webstat.data.queries.changes import load_reservations
 from webstat.data.queries.waiting import load_alike_counted
 from webstat.data.source import Source
-from webstat.serve import keep_loaded
+from webstat.start import keep_loaded
 
 CLUSTERS, ROUNDS, WINDOW = 10, 5, 100
 FITS, NOWHERE = Request(1, walltime_seconds=1800), Request(48, nodes=2, walltime_seconds=12 * 3600)

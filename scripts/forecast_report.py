@@ -9,7 +9,7 @@ from pathlib import Path
 from collector.settings import load_settings
 from scripts import run
 from webstat.answers.forecast_report import report_forecasts
-from webstat.serve import CONFIG, settings_of
+from webstat.start import CONFIG, settings_of
 
 DEMO_DAYS = 60
 """Of the demo's past: as much again as is asked about, so that the first jobs have others before them."""

@@ -1,4 +1,7 @@
-"""webstat's command line beside its page: advise, report, token, doctor, forecast-report."""
+"""webstat's command line beside its page: advise, report, token, doctor, forecast-report.
+
+Each command loads its own modules when it is called: all of them take longer than most answers.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,9 @@ from agent import __version__
 from collector.errors import CollectorError
 from collector.settings import SCOPES, SEES
 from webstat.access.tokens import make_token, token_table
-from webstat.answers.command import show_advice
-from webstat.answers.forecast_report import report_forecasts
-from webstat.doctor import find_all, show
 from webstat.errors import StoreBroken, StoreEmpty, WebError
-from webstat.report.command import Wish, make_reports
 from webstat.report.period import KINDS
-from webstat.serve import keep_loaded, settings_of
+from webstat.start import keep_loaded, settings_of
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,6 +87,8 @@ def report(
     Without --out and --csv an HTML file webstat-WHAT-PERIOD.html is written here. Exit code 1 if a report could not be
     made, 2 if the command line says something wrong.
     """
+    from webstat.report.command import Wish, make_reports
+
     wish = Wish(groups, clusters, users, {"month": month, "week": week, "day": day}, last, zone, out, csv, quiet)
     sys.exit(make_reports(settings_of(config), wish))  # fmt: skip
 
@@ -108,6 +109,8 @@ def advise(config: Path | None, as_json: bool, **asked: str | None) -> None:
 
     Exit code 0 where it can start now, 3 where it has to wait everywhere, 4 where it is impossible; 1 without an answer.
     """
+    from webstat.answers.command import show_advice
+
     keep_loaded()
     sys.exit(show_advice(settings_of(config), {name: text or "" for name, text in asked.items()}, as_json))
 
@@ -120,6 +123,8 @@ def doctor(config: Path | None, as_json: bool) -> None:
 
     Exit code 0 where all is well, 1 with warnings, 2 with problems.
     """
+    from webstat.doctor import find_all, show
+
     sys.exit(show(find_all(config), as_json, sys.stdout.isatty()))
 
 
@@ -134,6 +139,8 @@ def forecast_report(config: Path | None, traces: tuple[Path, ...], days: float |
 
     Of the store, or of traces. Exit code 1 where there are no jobs to ask about.
     """
+    from webstat.answers.forecast_report import report_forecasts
+
     sys.exit(report_forecasts(settings_of(config), traces, days))
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import ipaddress
 import logging
-import os
 import socket
 import sys
 import time
@@ -21,22 +19,10 @@ from fastapi import FastAPI
 from agent import notify
 from agent.log import FORMATS, start_logging
 from collector.errors import SettingsError
-from collector.settings import Settings, load_settings
+from collector.settings import Settings
 from webstat.factory import create_app
+from webstat.start import keep_loaded, settings_of
 from webstat.static import AssetsMissing
-
-CONFIG = Path("webstat.toml")
-
-
-def settings_of(path: Path | None) -> Settings:
-    """The settings in `path`, else in $WEBSTAT_CONFIG, else in ./webstat.toml; without any, the defaults.
-
-    Raises SettingsError where a file that was named does not exist, or says something wrong.
-    """
-    named = path or (Path(os.environ["WEBSTAT_CONFIG"]) if os.environ.get("WEBSTAT_CONFIG") else None)
-    if named is None and not CONFIG.exists():
-        return Settings()
-    return load_settings(named or CONFIG)
 
 
 def server() -> FastAPI:
@@ -44,12 +30,6 @@ def server() -> FastAPI:
     app = create_app(settings_of(None))
     keep_loaded()
     return app
-
-
-def keep_loaded() -> None:
-    """Let Python look no more for circles among what is loaded by now: that took a third of the time of large answers."""
-    gc.collect()
-    gc.freeze()
 
 
 def check_exposure(settings: Settings) -> None:

@@ -22,6 +22,7 @@ from tests.webstat.served import Server, served, settings_for
 from tests.webstat.stores import Builder, Shape
 from webstat import serve
 from webstat.components.graph import CONFIG
+from webstat.start import settings_of
 from webstat.static import ASSETS, Assets, AssetsMissing
 
 ROOT = ASSETS.parent
@@ -189,13 +190,13 @@ def test_charts_cannot_be_sent_elsewhere() -> None:
 def test_settings_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WEBSTAT_CONFIG", raising=False)
-    assert serve.settings_of(None).cluster == ()
+    assert settings_of(None).cluster == ()
     (tmp_path / "webstat.toml").write_text("[web]\nport = 1234\n")
-    assert serve.settings_of(None).web.port == 1234
+    assert settings_of(None).web.port == 1234
     (tmp_path / "other.toml").write_text("[web]\nport = 2345\n")
     monkeypatch.setenv("WEBSTAT_CONFIG", str(tmp_path / "other.toml"))
-    assert serve.settings_of(None).web.port == 2345
-    assert serve.settings_of(tmp_path / "webstat.toml").web.port == 1234
+    assert settings_of(None).web.port == 2345
+    assert settings_of(tmp_path / "webstat.toml").web.port == 1234
 
 
 @pytest.mark.parametrize("text", ["[web]\nport = 'x'\n", "not toml", None])

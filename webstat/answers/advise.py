@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from webstat.answers import ground as grounds
+from webstat.answers import ground
 from webstat.answers.change import best, tries
 from webstat.answers.forbid import Use, Who
 from webstat.answers.forecast import NotForetold, foretell, past_of
@@ -94,7 +94,10 @@ class _Place:
 def advise(source: Source, request: Request, now: float) -> Advice:
     """The answers to a request at `now`. Raises StoreEmpty, StoreBroken."""
     clusters = source.clusters()
-    places = [place for one in clusters if one.report for place in _places(source, one, request, now)]
+    known = [one for one in clusters if one.report]
+    reading = [source.explorer.beside(_ground, source, one) for one in known]
+    grounds = [read.result() for read in reading]
+    places = [place for pair in zip(known, grounds, strict=True) for place in _places(source, *pair, request, now)]
     pairs = [(place, _answer(source, place, request, now)) for place in places]
     found = [answer for _, answer in pairs]
     order = {one.name: number for number, one in enumerate(clusters)}
@@ -108,8 +111,13 @@ def advise(source: Source, request: Request, now: float) -> Advice:
     )
 
 
-def _places(source: Source, cluster: Cluster, request: Request, now: float) -> Iterator[_Place]:
-    found = grounds.at(source, cluster)
+def _ground(source: Source, cluster: Cluster) -> Ground:
+    """A cluster's ground, once what forecasts for it rest on is there too."""
+    past_of(source, cluster)
+    return ground.at(source, cluster)
+
+
+def _places(source: Source, cluster: Cluster, found: Ground, request: Request, now: float) -> Iterator[_Place]:
     known = health(cluster, now)
     at = Moment(now, cluster.taken_at or now, known.state is State.LIVE, known.stale)
     who = _who(source, found, request)

@@ -158,10 +158,8 @@ def ground(
     # Jobs of queues with a lower priority come after those of the queue.
     ranks = {name: float(priority.get(name, 0.0)) for name in tied}
     before = {rank: [name for name, one in ranks.items() if one >= rank] for rank in set(ranks.values())}
-    shared = {
-        rank: _share(_nodes(nodes, found, totals), wanting[_waits_in(wanting, names)], tied)
-        for rank, names in before.items()
-    }
+    there_are = _nodes(nodes, found, totals)
+    shared = {rank: _share(there_are, wanting[_waits_in(wanting, names)], tied) for rank, names in before.items()}
     reserved = set(reservations["queue"].dropna())
     if kind == "openpbs":
         reserved |= {name for name in tied if RESERVATION_QUEUE(name)}
@@ -230,7 +228,7 @@ def _nodes(nodes: pd.DataFrame, found: Iterable[Kept], totals: pd.DataFrame) -> 
     return Nodes(
         cores=cores.to_numpy(dtype="float64"),
         idle=left,
-        left=left.copy(),
+        left=left,
         gpus=gpus.to_numpy(dtype="float64"),
         gpus_idle=gpus_left,
         gpus_left=np.nan_to_num(gpus_left),
@@ -259,6 +257,7 @@ def _waits_in(wanting: pd.DataFrame, names: list[str]) -> pd.Series:
 
 def _share(nodes: Nodes, wanting: pd.DataFrame, tied: Mapping[str, Places]) -> Nodes:
     """The nodes once those that wait have been given what they fit in, and promised what they would need."""
+    nodes = replace(nodes, left=nodes.left.copy(), gpus_left=nodes.gpus_left.copy())
     planned, unplanned = np.full(len(nodes.cores), np.inf), np.zeros(len(nodes.cores), dtype="bool")
     everywhere = np.arange(len(nodes.cores))
     for row in wanting.itertuples():

@@ -33,14 +33,13 @@ NEWEST = 59
 RARE = 0.01
 """So improbable is a run of waits over the bound, in all that is looked at, that tells a change."""
 
-STEPS = (
-    (("size", "walltime", "hours", "crowd"), "of its size and walltime at such hours"),
-    (("size", "walltime", "crowd"), "of its size and walltime"),
-    (("size", "crowd"), "of its size"),
-    (("crowd",), "of its queue"),
-    ((), "of its queue"),
-)
-"""What similar jobs have in common beside their queue, the most similar first, and how that is said.
+STEPS = {
+    "crowd": "of its queue",
+    "size": "of its size",
+    "walltime": "of its size and walltime",
+    "hours": "of its size and walltime at such hours",
+}
+"""What similar jobs have in common beside their queue, one thing more at each step, and how that is said.
 
 `crowd`, whether others of the own size waited already, made the ranges 3 % truer in backtests; how many they were, or how many
 waited in the queue, made them worse.
@@ -60,18 +59,17 @@ class Similar:
 
 
 def similar(waits: Waits, asked: Asked, now: float, waited: float) -> Similar:
-    """The similar jobs that had started by `now`: of the first of STEPS that has ENOUGH, else of the last one."""
+    """The similar jobs that had started by `now`: of the last of STEPS that has ENOUGH, else all of the queue."""
     first, known = np.searchsorted(waits.started, now - DAYS * DAY), waits.started_by(now)
     kept = np.arange(first, known)
     if waited > 0:
         kept = kept[waits.wait[kept] > waited]
-    chosen, like = kept, STEPS[-1][1]
-    same = {name: getattr(waits, name)[kept] == getattr(asked, name) for name in STEPS[0][0]}
-    for names, words in STEPS[:-1]:
-        some = kept[np.logical_and.reduce([same[name] for name in names])]
-        if len(some) >= ENOUGH:
-            chosen, like = some, words
+    chosen, like = kept, STEPS["crowd"]
+    for name, words in STEPS.items():
+        some = chosen[getattr(waits, name)[chosen] == getattr(asked, name)]
+        if len(some) < ENOUGH:
             break
+        chosen, like = some, words
     chosen = chosen[changed_at(waits.wait[chosen]) :]
     since = float(waits.eligible[chosen].min()) if len(chosen) else now
     return Similar(np.sort(waits.wait[chosen]) - waited, since, like)

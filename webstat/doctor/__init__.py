@@ -16,7 +16,8 @@ from collector.settings import Settings, settings_path
 from webstat.data.source import Source
 from webstat.doctor import host, served, site, stored
 from webstat.doctor.finding import Finding, Level, ok, problem
-from webstat.serve import check_exposure, settings_of
+from webstat.serve import check_exposure
+from webstat.start import settings_of
 
 LOOKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.PROBLEM: ("✕", "red")}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -45,3 +47,13 @@ def test_without_a_store_it_says_so(tmp_path: Path) -> None:
     said = CliRunner().invoke(main, ["--config", str(path), "advise"])
     assert isinstance(said.exception, StoreEmpty)
     assert said.output == ""
+
+
+def test_it_loads_nothing_of_the_page(recorded: Recorded, tmp_path: Path) -> None:
+    """What draws and serves pages takes longer to load than the answer."""
+    asked = ["--config", config(tmp_path, recorded), "advise", "--cores", "1"]
+    code = f"import sys; from webstat.__main__ import main; main({asked}, standalone_mode=False)"
+    told = f"try:\n    {code}\nexcept SystemExit:\n    print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True).stdout.split()
+    assert "webstat.answers.advise" in loaded
+    assert not {"dash", "plotly", "fastapi", "uvicorn", "authlib"} & set(loaded)

@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import Engine, insert, update
+from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from collector import schema
+from collector.lives import JOB_ROW, by_column
 from collector.schema import OPEN
 from tests.webstat.stores import HOSTILE, Builder, Shape
 from webstat.data.queries import now, past
-from webstat.data.queries.engine import open_store
+from webstat.data.queries.engine import connected, open_store, read_columns
 from webstat.errors import StoreBroken, StoreEmpty
 
 NOW = 1_800_000_000
@@ -190,3 +192,18 @@ def test_reading_while_the_collector_writes(builder: Builder, engine: Engine) ->
         begun = time.monotonic()
         assert [row.report for row in now.load_clusters(engine)] == [1000]
         assert time.monotonic() - begun < 5
+
+
+def test_numbers_come_by_column_as_they_do_by_row(builder: Builder, engine: Engine) -> None:
+    builder.add(Shape("one", "One", nodes=4, days=1, load=1.0, queued=30))
+    names = (*JOB_ROW, "task")
+    query = select(*[schema.job.c[name] for name in JOB_ROW], schema.job.c.array_number.is_not(None))
+    with builder.engine.begin() as connection:
+        connection.execute(update(schema.job).where(schema.job.c.id == 1).values(cores=2**53 - 1, gpus=0))
+    for some in (query, query.where(schema.job.c.id < 0)):
+        with connected(engine) as connection:
+            told, rows = read_columns(connection, some, names), by_column(names, connection.execute(some).all())
+        assert tuple(told) == names
+        for name in names:
+            np.testing.assert_array_equal(told[name], rows[name])
+            assert told[name].dtype == rows[name].dtype

@@ -1,4 +1,4 @@
-"""Opening the store for reading, and one query -> one frame."""
+"""Opening the store for reading, and one query -> one frame, or columns of numbers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+import numpy as np
+import orjson
 import pandas as pd
-from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from collector.lives import Columns, by_column
 from webstat.errors import StoreBroken, StoreEmpty
 from webstat.privacy import Veil
 
@@ -69,6 +72,16 @@ def read_frame(engine: Engine, query: Select[Any], dtypes: Mapping[str, str]) ->
     return pd.DataFrame(
         {name: pd.Series(values, dtype=dtype) for (name, dtype), values in zip(dtypes.items(), columns, strict=True)}
     )
+
+
+def read_columns(connection: Connection, query: Select[Any], names: tuple[str, ...]) -> Columns:
+    """The rows of a query of whole numbers, as by_column() has them; `names` are those of its columns in order."""
+    if connection.dialect.name != "sqlite":
+        return by_column(names, connection.execute(query).all())
+    # As one array of each column: Python makes no row, and SQLite holds no other thread up meanwhile.
+    arrays = select(*[func.json_group_array(column) for column in query.subquery().c])
+    texts = connection.execute(arrays).one()
+    return {name: np.array(orjson.loads(text), dtype=np.float64) for name, text in zip(names, texts, strict=True)}
 
 
 @contextlib.contextmanager

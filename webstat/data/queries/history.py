@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, and_, case
 
 from agent.states import NodeState
 from collector import schema
-from collector.lives import JOB_ROW, SPAN_ROW, Columns, by_column, month_after, pack_columns
+from collector.lives import JOB_ROW, SPAN_ROW, Columns, month_after, pack_columns
 from collector.schema import NODE_STATES, OPEN
-from webstat.data.queries.engine import one_moment, read_frame, read_rows
+from webstat.data.queries.engine import one_moment, read_columns, read_frame, read_rows
 from webstat.data.queries.veil import counts_all
 
 _OUT = [NODE_STATES.index(state) for state in (NodeState.OFFLINE, NodeState.DOWN, NodeState.UNKNOWN)]
@@ -96,15 +96,13 @@ def _outside(cluster_id: int, packed: Iterable[Row[Any]]) -> ColumnElement[bool]
 def _jobs(connection: Connection, which: ColumnElement[bool]) -> Columns:
     j = schema.job.c
     query = select(*[j[name] for name in JOB_ROW], j.array_number.is_not(None))
-    rows = connection.execute(query.where(which)).all()
-    return by_column((*JOB_ROW, "task"), rows)
+    return read_columns(connection, query.where(which), (*JOB_ROW, "task"))
 
 
 def _spans(connection: Connection, which: ColumnElement[bool]) -> Columns:
     j, s = schema.job.c, schema.job_span.c
     query = select(*[s[name] for name in SPAN_ROW]).join(schema.job, j.id == s.job_id)
-    rows = connection.execute(query.where(which)).all()
-    return by_column(SPAN_ROW, rows)
+    return read_columns(connection, query.where(which), SPAN_ROW)
 
 
 def load_capacity(
