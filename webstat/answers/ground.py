@@ -7,7 +7,7 @@ Jobs that wait for something else than room want none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,7 @@ class Queue:
     nodes: Nodes
     """Those of the cluster, less what is for jobs ahead: of this queue, and of those whose priority is not lower."""
     state: str
-    """As frames.queues_frame() says it."""
+    """As frames.queue_state() says it."""
     limits: Limits
     places: Places
     """Its nodes; all of the cluster where it is not told which."""
@@ -85,6 +85,30 @@ class Queue:
     """Jobs queued in it."""
     gpus_only: bool
     """Whether each of its nodes has GPUs, and others of the cluster have none."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What waiting jobs of one kind want."""
+
+    queue: str
+    cores: int
+    nodes: int
+    gpus: int
+    jobs: int
+    start: float
+    """The first that the scheduler foretells, unix seconds; NaN where it tells none."""
+    first: float
+    """When the first of them was submitted."""
+
+    def __add__(self, other: _Wanted) -> _Wanted:
+        start = float(np.fmin(self.start, other.start))
+        return replace(self, jobs=self.jobs + other.jobs, start=start, first=min(self.first, other.first))
+
+    def waits_in(self, names: Collection[str]) -> bool:
+        """Whether they wait in one of these queues, or in several."""
+        # Slurm lets a job wait in several partitions at once: `batch,long`.
+        return self.queue in names or "," in self.queue
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,24 +172,25 @@ def ground(
     """
     found = kept(reservations, nodes, taken_at)
     members = {name: np.array(places) for name, places in members_of(nodes).items()}
-    listed = frames.queues_frame(queues, totals if queues.empty else totals.iloc[:0], _NO_WAITS)
+    listed = frames.offered(queues, totals)
     everywhere = np.arange(len(nodes))
-    tied = {name: members.get(name, everywhere) for name in listed["name"]}
+    tied = {name: members.get(name, everywhere) for name in (one.name for one in listed)}
     proved = {} if running is None else _proved(running, nodes)
-    states = dict(zip(listed["name"], listed["state"], strict=True))
-    wanting = _wanting(waiting, states)
-    priority = queues.set_index("name")["priority"].fillna(0.0)
+    wanting = _wanting(waiting, {one.name: one.state for one in listed})
+    priority = dict(zip(queues["name"], queues["priority"].fillna(0.0).tolist(), strict=True))
     # Jobs of queues with a lower priority come after those of the queue.
-    ranks = {name: float(priority.get(name, 0.0)) for name in tied}
+    ranks = {name: priority.get(name, 0.0) for name in tied}
     before = {rank: [name for name, one in ranks.items() if one >= rank] for rank in set(ranks.values())}
     there_are = _nodes(nodes, found, totals)
-    shared = {rank: _share(there_are, wanting[_waits_in(wanting, names)], tied) for rank, names in before.items()}
+    shared = {
+        rank: _share(there_are, [one for one in wanting if one.waits_in(names)], tied) for rank, names in before.items()
+    }
     reserved = set(reservations["queue"].dropna())
     if kind == "openpbs":
         reserved |= {name for name in tied if RESERVATION_QUEUE(name)}
     waits, texts = waiting_by_queue(totals), dict(zip(queues["name"], queues["limits"], strict=True))
-    offered = []
-    for row in listed.itertuples():
+    found_queues = []
+    for row in listed:
         if row.routing or row.name in reserved:
             continue
         limits = _with_walltime(parse_limits(texts.get(row.name)), row.max_walltime_seconds)
@@ -174,7 +199,7 @@ def ground(
         runs_on, longest = proved.get(row.name, (everywhere[:0], 0.0))
         places, there = tied[row.name], shared[ranks[row.name]]
         has_gpus = there.gpus[places] > 0
-        offered.append(
+        found_queues.append(
             Queue(
                 name=row.name,
                 nodes=there,
@@ -187,7 +212,7 @@ def ground(
                 gpus_only=bool(has_gpus.size) and bool(has_gpus.all()) and not bool((there.gpus > 0).all()),
             )
         )
-    return Ground(tuple(offered), next_for_all(found), _uses(totals), _groups(totals))
+    return Ground(tuple(found_queues), next_for_all(found), _uses(totals), _groups(totals))
 
 
 def _proved(running: pd.DataFrame, nodes: pd.DataFrame) -> dict[str, tuple[Places, float]]:
@@ -201,9 +226,9 @@ def _proved(running: pd.DataFrame, nodes: pd.DataFrame) -> dict[str, tuple[Place
     return found
 
 
-def _with_walltime(limits: Limits, seconds: float) -> Limits:
+def _with_walltime(limits: Limits, seconds: float | None) -> Limits:
     """The limits, with that of walltime where it is told apart from them."""
-    if np.isnan(seconds) or limits.of("walltime", "job") is not None:
+    if seconds is None or limits.of("walltime", "job") is not None:
         return limits
     return replace(limits, known=(*limits.known, Limit("walltime", int(seconds), "job")))
 
@@ -240,27 +265,24 @@ def _nodes(nodes: pd.DataFrame, found: Iterable[Kept], totals: pd.DataFrame) -> 
     )
 
 
-def _wanting(waiting: pd.DataFrame, states: Mapping[str, str]) -> pd.DataFrame:
-    """The jobs that would take room, those of one kind together, the first submitted first: queue, cores, nodes, gpus, jobs, start."""
+def _wanting(waiting: pd.DataFrame, states: Mapping[str, str]) -> list[_Wanted]:
+    """The jobs that would take room, those of one kind together, the first submitted first."""
     queued = waiting[waiting["state"].isin(frames.QUEUED)]
-    wanting = queued[kinds_of(queued, states).isin(WANT_ROOM)]
-    alike = wanting.groupby(["queue", "cores", "nodes", "gpus"], as_index=False, sort=False)
-    found = alike.agg(jobs=("jobs", "sum"), start=("estimated_start_at", "min"), first=("submitted_at", "min"))
-    return found.sort_values("first", kind="stable", ignore_index=True)
+    names = ("queue", "cores", "nodes", "gpus", "jobs", "estimated_start_at", "submitted_at")
+    found: dict[tuple[object, ...], _Wanted] = {}
+    for kind, *told in zip(kinds_of(queued, states), *(queued[name].tolist() for name in names), strict=True):
+        if kind in WANT_ROOM:
+            one, alike = _Wanted(*told), tuple(told[:4])
+            found[alike] = one + found[alike] if alike in found else one
+    return sorted(found.values(), key=lambda one: one.first)
 
 
-def _waits_in(wanting: pd.DataFrame, names: list[str]) -> pd.Series:
-    """Which jobs wait in one of these queues, or in several."""
-    # Slurm lets a job wait in several partitions at once: `batch,long`.
-    return wanting["queue"].isin(names) | wanting["queue"].str.contains(",")
-
-
-def _share(nodes: Nodes, wanting: pd.DataFrame, tied: Mapping[str, Places]) -> Nodes:
+def _share(nodes: Nodes, wanting: Iterable[_Wanted], tied: Mapping[str, Places]) -> Nodes:
     """The nodes once those that wait have been given what they fit in, and promised what they would need."""
     nodes = replace(nodes, left=nodes.left.copy(), gpus_left=nodes.gpus_left.copy())
     planned, unplanned = np.full(len(nodes.cores), np.inf), np.zeros(len(nodes.cores), dtype="bool")
     everywhere = np.arange(len(nodes.cores))
-    for row in wanting.itertuples():
+    for row in wanting:
         parts = max(1, row.nodes)
         shape = Shape(parts, max(1, -(-row.cores // parts)), -(-row.gpus // parts), apart=False)
         own = [tied[name] for name in {row.queue, *row.queue.split(",")} if name in tied]
@@ -295,8 +317,7 @@ def _uses(totals: pd.DataFrame) -> dict[tuple[str, str, str], Use]:
 
 
 def _groups(totals: pd.DataFrame) -> dict[str, frozenset[str]]:
-    pairs = totals[["user", "group"]].drop_duplicates()
-    return {str(user): frozenset(groups) for user, groups in pairs.groupby("user")["group"]}
-
-
-_NO_WAITS = pd.DataFrame({"queue": pd.Series(dtype="str"), "wait_seconds": pd.Series(dtype="int64")})
+    found: dict[str, set[str]] = {}
+    for user, group in zip(totals["user"], totals["group"], strict=True):
+        found.setdefault(user, set()).add(group)
+    return {user: frozenset(groups) for user, groups in found.items()}

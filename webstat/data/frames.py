@@ -179,6 +179,28 @@ def queues_frame(queues: pd.DataFrame, totals: pd.DataFrame, waits: pd.DataFrame
     return frame
 
 
+@dataclass(frozen=True)
+class Offered:
+    """A queue as it is told of; one that only jobs name is of unknown state."""
+
+    name: str
+    state: str = "unknown"
+    """As queue_state() says it."""
+    routing: bool = False
+    max_walltime_seconds: float | None = None
+
+
+def offered(queues: pd.DataFrame, totals: pd.DataFrame) -> list[Offered]:
+    """The queues of load_queues() in their order; where none is listed, those that jobs of load_job_totals() name."""
+    if queues.empty:
+        return [Offered(name) for name in dict.fromkeys(totals["queue"])]
+    columns = (queues[name] for name in ("name", "type", "enabled", "started", "max_walltime_seconds"))
+    return [
+        Offered(name, queue_state(enabled, started), kind == "routing", None if pd.isna(most) else float(most))
+        for name, kind, enabled, started, most in zip(*columns, strict=True)
+    ]
+
+
 def _queue_state(about: pd.DataFrame, name: str) -> str:
     if name not in about.index:
         return "unknown"

@@ -36,7 +36,6 @@ _NO_TOTALS = pd.DataFrame(
     {name: pd.Series(dtype="str") for name in ("user", "queue", "state")}
     | {name: pd.Series(dtype="int64") for name in ("jobs", "cores", "gpus")}
 )
-_NO_WAITS = pd.DataFrame({"queue": pd.Series(dtype="str"), "wait_seconds": pd.Series(dtype="int64")})
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Place:
     room: Room
     any_node: bool = False
     state: str = "open"
-    """As frames.queues_frame() says it."""
+    """As frames.queue_state() says it."""
     waiting: int | None = None
     """Jobs queued; None for a property, since jobs wait in queues."""
     max_walltime_seconds: float | None = None
@@ -111,10 +110,10 @@ def free(
     whole = room(nodes, totals)
     members = members_of(nodes)
     # A queue that is not listed is named by jobs alone: no place, unless nothing is listed.
-    listed = frames.queues_frame(queues, totals if queues.empty else _NO_TOTALS, _NO_WAITS)
+    listed = frames.offered(queues, totals)
     waiting = waiting_by_queue(totals)
     places = []
-    for queue in listed.itertuples():
+    for queue in listed:
         if queue.routing or queue.name in reserved:
             continue
         tied = members.get(queue.name)
@@ -125,10 +124,10 @@ def free(
                 any_node=tied is None,
                 state=queue.state,
                 waiting=waiting.get(queue.name, 0),
-                max_walltime_seconds=None if pd.isna(queue.max_walltime_seconds) else queue.max_walltime_seconds,
+                max_walltime_seconds=queue.max_walltime_seconds,
             )
         )
-    kinds = _kinds(nodes, members, set(listed["name"]))
+    kinds = _kinds(nodes, members, {queue.name for queue in listed})
     properties = [Place(name, _part(nodes, members[name], whole)) for name in kinds[:most]]
     return Free(
         room=whole,

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from collector.columns import Numbers
 from collector.lives import Columns, by_column
 from webstat.errors import StoreBroken, StoreEmpty
 from webstat.privacy import Veil
@@ -81,7 +82,14 @@ def read_columns(connection: Connection, query: Select[Any], names: tuple[str, .
     # As one array of each column: Python makes no row, and SQLite holds no other thread up meanwhile.
     arrays = select(*[func.json_group_array(column) for column in query.subquery().c])
     texts = connection.execute(arrays).one()
-    return {name: np.array(orjson.loads(text), dtype=np.float64) for name, text in zip(names, texts, strict=True)}
+    return {name: _numbers(orjson.loads(text)) for name, text in zip(names, texts, strict=True)}
+
+
+def _numbers(values: list[int | None]) -> Numbers:
+    """As float64; NaN for None, of which many columns have nothing else."""
+    if values.count(None) == len(values):
+        return np.full(len(values), np.nan)
+    return np.array(values, dtype=np.float64)
 
 
 @contextlib.contextmanager
