@@ -1,16 +1,19 @@
 """Answers over ten clusters with 100,000 jobs, side by side with reading the frames that they rest on.
 
 Where a job should be submitted: right after new reports of all ten, of one of them, whatever is asked next, and where
-nothing starts now, so that other requests are tried. Beside it what would be free when on one of them, and the ranges in
-a window of the table of jobs.
+nothing starts now, so that other requests are tried; and by the command, Python's own start and all that it loads
+included. Beside it what would be free when on one of them, and the ranges in a window of the table of jobs.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -55,6 +58,7 @@ def main() -> None:
             {
                 "reading the frames": lambda: _anew(settings, _read),
                 "where: all reports new": lambda: _anew(settings, lambda source: advise(source, FITS, now)),
+                "the command": lambda: _command(Path(name), url),
                 "free when: one cluster": lambda: _anew(settings, lambda source: future(source, source.clusters()[0])),
             },
         )
@@ -118,6 +122,14 @@ def _anew(settings: Settings, do: Callable[[Source], object]) -> None:
         do(source)
     finally:
         source.close()
+
+
+def _command(folder: Path, url: str) -> None:
+    config = folder / "webstat.toml"
+    config.write_text(f'[store]\nurl = "{url}"\n')
+    command = [sys.executable, "-m", "webstat", "--config", str(config), "advise", "--cores", "1", "--walltime", "0:30"]
+    done = subprocess.run(command, stdout=subprocess.PIPE)
+    assert b"CLUSTER" in done.stdout
 
 
 def _read(source: Source) -> None:
