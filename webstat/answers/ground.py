@@ -174,7 +174,7 @@ def ground(
     members = {name: np.array(places) for name, places in members_of(nodes).items()}
     listed = frames.offered(queues, totals)
     everywhere = np.arange(len(nodes))
-    tied = {name: members.get(name, everywhere) for name in (one.name for one in listed)}
+    tied = {one.name: members.get(one.name, everywhere) for one in listed}
     proved = {} if running is None else _proved(running, nodes)
     wanting = _wanting(waiting, {one.name: one.state for one in listed})
     priority = dict(zip(queues["name"], queues["priority"].fillna(0.0).tolist(), strict=True))
@@ -189,7 +189,7 @@ def ground(
     if kind == "openpbs":
         reserved |= {name for name in tied if RESERVATION_QUEUE(name)}
     waits, texts = waiting_by_queue(totals), dict(zip(queues["name"], queues["limits"], strict=True))
-    found_queues = []
+    offered = []
     for row in listed:
         if row.routing or row.name in reserved:
             continue
@@ -199,7 +199,7 @@ def ground(
         runs_on, longest = proved.get(row.name, (everywhere[:0], 0.0))
         places, there = tied[row.name], shared[ranks[row.name]]
         has_gpus = there.gpus[places] > 0
-        found_queues.append(
+        offered.append(
             Queue(
                 name=row.name,
                 nodes=there,
@@ -212,7 +212,7 @@ def ground(
                 gpus_only=bool(has_gpus.size) and bool(has_gpus.all()) and not bool((there.gpus > 0).all()),
             )
         )
-    return Ground(tuple(found_queues), next_for_all(found), _uses(totals), _groups(totals))
+    return Ground(tuple(offered), next_for_all(found), _uses(totals), _groups(totals))
 
 
 def _proved(running: pd.DataFrame, nodes: pd.DataFrame) -> dict[str, tuple[Places, float]]:
