@@ -1,4 +1,4 @@
-"""When the jobs in rows of the jobs table start: our own range for those that are queued and of which their scheduler foretells nothing.
+"""When jobs in tables and lists start: our own range for those that are queued and of which their scheduler foretells nothing.
 
 As of each cluster's report, rounded like all that is estimated. How it is foretold is forecast.py's.
 """
@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from math import ceil, floor
 
 import numpy as np
+import pandas as pd
 
 from webstat.answers.forecast import Forecast, foretell, past_of
+from webstat.data import jobs as data
 from webstat.data.jobcolumns import EXPECTS, REASONS, STATES
 from webstat.data.jobrows import ARRAY, Rows
+from webstat.data.jobtable import Table
 from webstat.data.source import Source
 from webstat.format import range_step
 from webstat.health import Cluster, health
@@ -29,7 +32,7 @@ _QUEUED = STATES.index("queued")
 def starts(
     source: Source, clusters: Sequence[Cluster], rows: Rows, order: np.ndarray, now: float
 ) -> dict[str, list[int | None]]:
-    """NAMES of the rows at the places `order`, None where nothing is foretold. Raises StoreEmpty, StoreBroken.
+    """NAMES of the rows of the jobs table at the places `order`, None where nothing is foretold. Raises StoreEmpty, StoreBroken.
 
     Of an array it is the task whose reason to wait the row tells. Of clusters that do not answer nothing is foretold.
     """
@@ -39,25 +42,45 @@ def starts(
     jobs[heads] = rows.folds.whys[folds]
     expects = columns["expects"][jobs].copy()
     expects[heads] = rows.folds.expects[folds]
-    known = {one.name: one for one in clusters if not health(one, now).stale}
-    found: list[Start | None] = [None] * len(order)
-    for row in np.flatnonzero((columns["state"][jobs] == _QUEUED) & (expects == EXPECTS.index(""))).tolist():
-        cluster = known.get(rows.table.clusters[columns["cluster"][jobs[row]]])
-        if cluster is not None:
-            found[row] = _start(source, cluster, rows, int(jobs[row]))
+    found = _starts(source, clusters, rows.table, jobs, expects, now)
     return {name: [None if one is None else one[place] for one in found] for place, name in enumerate(NAMES)}
 
 
-def _start(source: Source, cluster: Cluster, rows: Rows, job: int) -> Start | None:
+def starts_of(source: Source, clusters: Sequence[Cluster], some: pd.DataFrame, now: float) -> dict[str, Start]:
+    """The same of rows of data.jobs.current(), by their keys. Raises StoreEmpty, StoreBroken."""
+    table = data.table(source, clusters, now)
+    some = some[some.index < len(table)]
+    places = some.index.to_numpy()
+    found = _starts(source, clusters, table, places, table.columns["expects"][places], now)
+    # A report that came meanwhile may have moved them.
+    there = table.texts_of("key", places) == some["key"].to_numpy()
+    return {key: one for key, one, same in zip(some["key"], found, there, strict=True) if one is not None and same}
+
+
+def _starts(
+    source: Source, clusters: Sequence[Cluster], table: Table, jobs: np.ndarray, expects: np.ndarray, now: float
+) -> list[Start | None]:
+    """Of the jobs at these places of the table."""
+    columns = table.columns
+    known = {one.name: one for one in clusters if not health(one, now).stale}
+    found: list[Start | None] = [None] * len(jobs)
+    for row in np.flatnonzero((columns["state"][jobs] == _QUEUED) & (expects == EXPECTS.index(""))).tolist():
+        cluster = known.get(table.clusters[columns["cluster"][jobs[row]]])
+        if cluster is not None:
+            found[row] = _start(source, cluster, table, int(jobs[row]))
+    return found
+
+
+def _start(source: Source, cluster: Cluster, table: Table, job: int) -> Start | None:
     """Of a job at a place of the table: made once a report."""
-    columns = rows.table.columns
+    columns = table.columns
     made = source.remember(("starts", cluster.id, cluster.report), dict[str, Start | None])
     ident = columns["id"][job]
     if ident not in made:
         at, walltime = cluster.taken_at or 0.0, columns["walltime_seconds"][job]
         told = foretell(
             past_of(source, cluster),
-            queue=rows.table.words[columns["queue"][job]] or "",
+            queue=table.words[columns["queue"][job]] or "",
             cores=int(columns["cores"][job]),
             gpus=int(columns["gpus"][job]),
             walltime_seconds=None if np.isnan(walltime) else float(walltime),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from dash import html
 
 from webstat.addresses import cluster_page, user_page
+from webstat.answers.starts import Start, starts_of
 from webstat.components.job import job_link, job_state
 from webstat.components.tables import cell, head, number_cell, table
 from webstat.components.text import Part, clock, foreign, icon, link, person, until
 from webstat.exits import exit_words
-from webstat.format import UNKNOWN, duration, wait
+from webstat.format import UNKNOWN, duration, plural, wait
 from webstat.view import View
 
 WIDE = "d-none d-md-table-cell"
@@ -21,8 +22,9 @@ WIDER = "d-none d-lg-table-cell"
 NARROW = "d-md-none"
 
 
-def living(jobs: Iterable[Any], caption: str, view: View, users: bool = False) -> html.Div:
-    """Jobs as rows of data.jobs.current(): state, job, where, cores, what is expected, what to know."""
+def living(jobs: pd.DataFrame, caption: str, view: View, users: bool = False) -> html.Div:
+    """Rows of data.jobs.current(): state, job, where, cores, what is expected, what to know."""
+    foretold = starts_of(view.source, view.clusters, jobs, view.now)
     heads = [
         head("State"),
         head("Job"),
@@ -33,10 +35,11 @@ def living(jobs: Iterable[Any], caption: str, view: View, users: bool = False) -
         head("Left, or waited", extra=f"n {WIDER}"),
         head("What to know", extra=WIDE),
     ]
-    return table([heads], [_living_row(job, view, users) for job in jobs], caption)
+    rows = [_living_row(job, foretold.get(job.key), view, users) for job in jobs.itertuples()]
+    return table([heads], rows, caption)
 
 
-def _living_row(job: Any, view: View, users: bool) -> html.Tr:
+def _living_row(job: Any, foretold: Start | None, view: View, users: bool) -> html.Tr:
     known = _known(job, view)
     name = html.Span(foreign(job.name, 18), className="d-none d-md-inline ps-2")
     below = [foreign(job.name, 16)]
@@ -52,7 +55,7 @@ def _living_row(job: Any, view: View, users: bool) -> html.Tr:
         *([cell(_user(job.user), WIDE)] if users else []),
         cell(_where(job, view), f"text-nowrap {WIDE}"),
         number_cell(job.cores, WIDE),
-        cell([_expected(job, view), html.Div(known, className=f"{NARROW} ws-sub")]),
+        cell([_expected(job, foretold, view), html.Div(known, className=f"{NARROW} ws-sub")]),
         cell(_time(job, view), f"n z {WIDER}"),
         cell(known, f"ws-wrap {WIDE}"),
     ]
@@ -79,13 +82,26 @@ def _known(job: Any, view: View) -> list[Part]:
     return [icon("exclamation-triangle-fill", "st-warn"), " ", words] if job.why_tone == "warn" else [words]
 
 
-def _expected(job: Any, view: View) -> Part:
+def _expected(job: Any, foretold: Start | None, view: View) -> Part:
+    if foretold is not None:
+        return _range(*foretold, view)
     if pd.isna(job.expected_at) or not job.expects:
         waited = _time(job, view)
         known = html.Span(waited, className="z d-lg-none text-nowrap") if waited else None
         return html.Span([html.Span("not foretold", className="z" + (" d-none d-lg-inline" if waited else "")), known])
     words = {"ends": "ends by ", "starts": "starts ", "ended": "ended "}[job.expects]
     return html.Span([words, clock(job.expected_at, view)], className="text-nowrap")
+
+
+def _range(since: int | None, until: int, similar: int, view: View) -> html.Span:
+    """Our own range, said as the table of jobs says it."""
+    own = f"webstat’s own estimate, from {plural(similar, 'similar job')}: "
+    if since is None:
+        words, times = own + "nine tenths of them start by then", ["starts by ", clock(until, view)]
+    else:
+        words = own + "half of them start by the first time, nine tenths by the second"
+        times = ["starts ", clock(since, view), " – ", clock(until, view)]
+    return html.Span(times, title=words)
 
 
 def _time(job: Any, view: View) -> Part:

@@ -32,7 +32,7 @@ def mine(view: View, me: str) -> html.Section:
         return card(title, "", [empty("No job.", nearest), *_used(view, me)], ident)
     everything = link(f"All {plural(len(living), 'job')}", jobs_page(user=me))
     everything.className = "btn btn-outline-secondary text-nowrap"
-    body = joblist.living(living.head(LISTED).itertuples(), "My jobs", view)
+    body = joblist.living(living.head(LISTED), "My jobs", view)
     shown = [body, *_used(view, me)]
     return card(title, [link(name, user_page(me)), _counts(living)], shown, ident, tools=everything)
 

@@ -162,7 +162,7 @@ def _living(living: pd.DataFrame, past: Past, view: View, by: str, name: str) ->
     shown = living.head(LISTED_JOBS)
     subtitle = f"{plural(len(living), 'job')}, those first that need a look"
     everything = link(f"All {plural(len(living), 'job')}", jobs_page(**{by: name}))
-    body = joblist.living(shown.itertuples(), f"Jobs of {shorten(name, 40)}", view, users=by == GROUP)
+    body = joblist.living(shown, f"Jobs of {shorten(name, 40)}", view, users=by == GROUP)
     more = f"{number(len(shown))} of them are listed. " if len(shown) < len(living) else ""
     return card(title, subtitle, [body, html.Div([more, everything], className="ws-sub mt-2")], ident, fill=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,14 @@ import pytest
 
 from agent.report import Job
 from agent.states import JobState
-from tests.webstat.test_job_pages import HOUR, Made, similar
+from tests.webstat.test_job_pages import HOUR, Made, drawn, similar, view_of
+from tests.webstat.test_pages import said, walk
 from webstat.answers.forecast import Forecast, foretell, past_of
-from webstat.answers.starts import NAMES, starts
+from webstat.answers.starts import NAMES, starts, starts_of
 from webstat.data import jobs
 from webstat.data.jobrows import folded_rows, sort_rows, window
+from webstat.format import NBSP
+from webstat.pages.people import user_layout
 
 AGO = 20
 """How many seconds old the newest report is."""
@@ -62,6 +66,21 @@ def test_a_row_has_what_is_foretold_at_its_report(made: Made) -> None:
     assert len({found[job.id] for job in queued}) > 4, "each has waited differently"
 
 
+def test_lists_of_some_jobs_have_the_same(made: Made) -> None:
+    queued = [made.job(number, ago=number * HOUR / 4, cores=2) for number in range(1, 5)]
+    made.put(AGO, *queued, made.running(9), *similar(made, waited=3 * HOUR, count=60))
+    source, clusters = made.source, made.source.clusters()
+    everything = jobs.current(source, clusters, made.now)
+    some = everything[everything["id"].isin(["9.pbs01", "3.pbs01", "1.pbs01"])].iloc[::-1]
+    found = starts_of(source, clusters, some, made.now)
+    assert {key.partition("/")[2]: one for key, one in found.items()} == {
+        job.id: shown(made)[job.id] for job in (queued[0], queued[2])
+    }
+    moved = some.set_axis(some.index + 1)
+    assert starts_of(source, clusters, moved, made.now) == {}, "a row that is another job by now"
+    assert starts_of(source, clusters, some.set_axis(some.index + 1000), made.now) == {}
+
+
 def test_what_does_not_only_wait_for_room_has_none(made: Made) -> None:
     theirs = similar(made, waited=3 * HOUR, count=60)
     estimated = made.job(2, estimated_start_at=int(made.now + HOUR))
@@ -95,3 +114,14 @@ def test_an_array_has_that_of_the_task_that_waits(made: Made) -> None:
     ran = replace(task(1), state=JobState.RUNNING, started_at=int(made.now - HOUR), walltime_seconds=4 * HOUR)
     made.put(AGO / 2, ran, task(2), *similar(made, waited=5 * HOUR, count=60))
     assert shown(made)["700[].pbs01"] == (None, None, None), "the row tells when the first one ends"
+
+
+def test_the_list_of_a_users_jobs_says_it_too(made: Made) -> None:
+    few = replace(made.job(2), queue="other")
+    made.put(AGO, made.job(1), few, *similar(made, waited=3 * HOUR, count=60))
+    page = drawn(user_layout(view_of(made.source, "/user/u", made.now), made.job(1).user))
+    cells = [said(one) for one in walk(page) if one["type"] == "Td"]
+    assert any(re.fullmatch(r"starts (\S+ )?\d\d:\d\d – (\S+ )?\d\d:\d\d.*", one) for one in cells)
+    assert any(one.startswith("not foretold") for one in cells), "no similar job in that queue"
+    titles = [str(one["props"].get("title")).replace(NBSP, " ") for one in walk(page)]
+    assert any("webstat’s own estimate, from 60 similar jobs" in one for one in titles)
