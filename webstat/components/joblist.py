@@ -97,11 +97,12 @@ def _range(since: int | None, until: int, similar: int, view: View) -> html.Span
     """Our own range, said as the table of jobs says it."""
     own = f"webstat’s own estimate, from {plural(similar, 'similar job')}: "
     if since is None:
-        words, times = own + "nine tenths of them start by then", ["starts by ", clock(until, view)]
-    else:
-        words = own + "half of them start by the first time, nine tenths by the second"
-        times = ["starts ", clock(since, view), " – ", clock(until, view)]
-    return html.Span(times, title=words)
+        by = ["starts by ", clock(until, view)]
+        return html.Span(by, title=own + "nine tenths of them start by then", className="text-nowrap")
+    first = html.Span(["starts ", clock(since, view)], className="text-nowrap")
+    last = html.Span(["– ", clock(until, view)], className="text-nowrap")
+    words = "half of them start by the first time, nine tenths by the second"
+    return html.Span([first, " ", last], title=own + words)
 
 
 def _time(job: Any, view: View) -> Part:
