@@ -152,6 +152,19 @@ def test_other_looks_of_pages(browser: Browser, site: Server, few: Recorded) -> 
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_table_of_queues_has_the_columns_that_fit(browser: Browser, site: Server) -> None:
+    looker = Looker(browser, site.url, WIDE)
+    page = looker.open("/cluster/mixed")
+    beyond = {}
+    for width in (WIDE, 1280, 992, 600):
+        with looker.at(width):
+            beyond[width] = page.locator(".ws-fit .table-responsive").evaluate(
+                "(it) => it.scrollWidth - it.clientWidth"
+            )
+    looker.close()
+    assert max(beyond.values()) <= 0, beyond
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_past_moment(browser: Browser, site: Server, few: Recorded, width: int) -> None:
     looker = Looker(browser, site.url, width)

@@ -27,6 +27,9 @@ from webstat.view import View
 WIDE, NARROW, LIMITS = "q-wide", "q-narrow", "q-limits"
 """Columns that are there where the card has room for them, in place of others, and where it has much."""
 
+BAR, NO_BAR = "q-bar", "q-no-bar"
+"""What is there where it has room for all of them, and in place of that."""
+
 QUEUE_STATES = {
     "open": ("st-ok", "check-lg", "open"),
     "stopped": ("st-warn", "slash-circle", "stopped"),
@@ -78,16 +81,16 @@ def _heads(per_user: Sequence[str]) -> list[list[html.Th]]:
         head("Queued", rows=2, extra=f"n g {NARROW}"),
         head(["Held", html.Br(), "jobs"], rows=2, extra=f"n g {WIDE}"),
         head("Limits", columns=1 + len(per_user), extra=f"g {LIMITS}"),
-        head("Waited, last 7 d", columns=2, extra=f"g {NARROW}"),
-        head("Waited, last 7 d", columns=3, extra=f"g {WIDE}"),
+        head("Waited, last 7 d", columns=2, extra=f"g {NO_BAR}"),
+        head("Waited, last 7 d", columns=3, extra=f"g {BAR}"),
     ]
     units = [("jobs", f"n g {WIDE}"), ("cores", f"n {WIDE}"), ("jobs", f"n g {WIDE}"), ("cores", f"n {WIDE}")]
     second = [head(unit, extra=extra) for unit, extra in units]
     second += [head("walltime", extra=f"g {LIMITS}")]
-    second += [head(f"{what} a user", extra=f"n {LIMITS}") for what in per_user]
+    second += [head([what, html.Br(), "a user"], extra=f"n {LIMITS}") for what in per_user]
     second += [head(html.Span("50 %", className="ws-def", title="Half of them waited no longer"), extra="n g")]
     second += [head(html.Span("90 %", className="ws-def", title="Nine of ten waited no longer"), extra="n")]
-    second += [head("0 to 3 d, log", extra=f"fw-normal {WIDE}")]
+    second += [head("0 to 3 d, log", extra=f"fw-normal {BAR}")]
     return [top, second]
 
 
@@ -144,12 +147,12 @@ def _waits(row: Any) -> list[html.Td]:
     if row.routing or not row.started:
         words = "passes jobs on" if row.routing else "no job in 7 d"
         return [
-            html.Td(words, className=f"g z {NARROW}", colSpan=2),
-            html.Td(words, className=f"g z {WIDE}", colSpan=3),
+            html.Td(words, className=f"g z {NO_BAR}", colSpan=2),
+            html.Td(words, className=f"g z {BAR}", colSpan=3),
         ]
     half, most = wait(row.wait_half), wait(row.wait_most)
     bar = range_bar(row.wait_half, row.wait_most, f"half within {half}, 90 % within {most}")
-    return [cell(half, "n g"), cell(most, "n"), cell(bar, WIDE)]
+    return [cell(half, "n g"), cell(most, "n"), cell(bar, BAR)]
 
 
 def waiting_card(cluster: Cluster, view: View) -> html.Section:
