@@ -154,13 +154,11 @@ def test_other_looks_of_pages(browser: Browser, site: Server, few: Recorded) -> 
 
 def test_the_table_of_queues_has_the_columns_that_fit(browser: Browser, site: Server) -> None:
     looker = Looker(browser, site.url, WIDE)
-    page = looker.open("/cluster/mixed")
+    queues = looker.open("/cluster/mixed").get_by_role("group", name="Queues of mixed")
     beyond = {}
     for width in (WIDE, 1280, 992, 600):
         with looker.at(width):
-            beyond[width] = page.locator(".ws-fit .table-responsive").evaluate(
-                "(it) => it.scrollWidth - it.clientWidth"
-            )
+            beyond[width] = queues.evaluate("(it) => it.scrollWidth - it.clientWidth")
     looker.close()
     assert max(beyond.values()) <= 0, beyond
 

@@ -90,8 +90,10 @@ def test_both_charts_show_the_same_names(real: Site, by: str) -> None:
 
 
 def test_what_is_no_choice_is_the_usual_one(real: Site) -> None:
-    usual = said(real.page("/cluster/mixed"))
-    assert said(real.page("/cluster/mixed?by=nobody&map=x&rows=y&zoom=z")) == usual
+    def words(address: str) -> str:
+        return re.sub(r"\d+\s(s|min)\b", "", said(real.page(address)))  # ages go on meanwhile
+
+    assert words("/cluster/mixed?by=nobody&map=x&rows=y&zoom=z") == words("/cluster/mixed")
 
 
 def test_limits_are_said_in_words(real: Site) -> None:
