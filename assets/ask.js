@@ -10,7 +10,7 @@
   function build(place) {
     const fields = JSON.parse(place.dataset.fields).map(([name, label, unit, hint, pattern]) => {
       const input = make("input", "form-control", [], { id: "ask-" + name, autocomplete: "off", spellcheck: "false", "aria-describedby": "ask-said-" + name });
-      if (name === "nodes") input.placeholder = "any";
+      if (name === "nodes" || name === "cores_per_node") input.placeholder = "any";
       const said = make("div", "ws-sub st-bad", [], { id: "ask-said-" + name });
       const box = make("div", "input-group", unit ? [input, make("span", "input-group-text", unit)] : [input]);
       place.append(make("div", "", [make("label", "form-label", label, { for: "ask-" + name }), box, said]));
@@ -41,9 +41,7 @@
     place.fields.forEach((field) => say(field, wrong.includes(field) ? field.hint : ""));
     document.getElementById("answers")?.classList.toggle("ws-greyed", wrong.length > 0);
     if (wrong.length) return;
-    const words = place.fields.map((field) => [field.name, field.input.value.trim() || null]);
-    // Who says how many nodes and cores now does not mean those a node of before.
-    ws.address.typed(Object.fromEntries([...words, ["cores_per_node", null]]));
+    ws.address.typed(Object.fromEntries(place.fields.map((field) => [field.name, field.input.value.trim() || null])));
   }
 
   function fill(place) {

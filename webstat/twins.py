@@ -16,7 +16,7 @@ from webstat.answers import outlook
 from webstat.answers.advise import Advice, Answer
 from webstat.answers.future import Future
 from webstat.answers.judge import Verdict
-from webstat.answers.words import when_words
+from webstat.answers.words import held_words, rests_on, when_words
 from webstat.data.frames import Capacity, Jobs
 from webstat.data.readings import Readings
 from webstat.format import NBSP, When, duration, number, plural, shorten, utc, zone_words
@@ -193,11 +193,19 @@ def advice_text(advice: Advice, now: float, width: int | None) -> list[str]:
         Column("cluster", "CLUSTER", 24),
         Column("queue", "QUEUE", 16),
         Column("when", "START"),
+        Column("rests_on", "RESTS ON", 90),
         Column("why", "WHY", 100),
         Column("submit", "SUBMIT", 160),
     )
     rows = [
-        (one.cluster.name, one.queue, _plain(when_words(one)), said(one.judged.why, now), one.line)
+        (
+            one.cluster.name,
+            one.queue,
+            _plain(when_words(one)),
+            _plain("; ".join(words for words in (rests_on(one), held_words(one)) if words)) or None,
+            said(one.judged.why, now),
+            one.line,
+        )
         for one in advice.answers
     ]
     lines = [_plain(f"Where a job of {advice.request.words} could run now:")]
@@ -217,7 +225,8 @@ def advice_text(advice: Advice, now: float, width: int | None) -> list[str]:
 
 
 def advice_json(advice: Advice, now: float) -> dict[str, Any]:
-    """The same for machines; times unix seconds, None where not known."""
+    """The same for machines; None where not known. `room_until` and `taken_at` are unix seconds, `expected_50` and
+    `expected_90` seconds from now."""
     change = advice.change
     return {
         "request": _plain(advice.request.words),
@@ -235,6 +244,7 @@ def answer_json(answer: Answer, now: float) -> dict[str, Any]:
         "expected_90": answer.p90_seconds,
         "similar": answer.similar or None,
         "similar_days": answer.days or None,
+        "similar_held": answer.held,
         "not_foretold": answer.not_foretold or None,
         "because": said(answer.judged.why, now),
         "submit": answer.line,

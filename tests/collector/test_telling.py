@@ -243,6 +243,20 @@ def test_a_person_is_told_so_often_an_hour_and_the_rest_at_once(
     assert all(one["told_at"] for one in told.rows())
 
 
+def test_what_is_not_taken_counts_in_the_hour_too(store: Engine, hook: Hook, box: Mailbox, tmp_path: Path) -> None:
+    told = Written(store, tmp_path, hook, box, an_hour=2)
+    hook.statuses = [500, 500, 200]
+    for number in range(4):
+        told.notice("webhook")
+        told.send(at=number)
+    assert [one["tries"] for one in told.rows()] == [1, 1, 0, 0]
+    told.send(at=3600)
+    assert [one["tries"] for one in told.rows()] == [2, 2, 0, 0], "what is tried again comes first"
+    told.send(at=7200)
+    assert [one["tries"] for one in told.rows()] == [2, 2, 1, 1]
+    assert len(hook.posts) == 5, "two of them together"
+
+
 class Written:
     """Notices in a store with one rule, and a deliverer of them; times are seconds from `now`."""
 

@@ -87,7 +87,7 @@ def test_of_the_past_it_is_said_that_it_cannot_be_told(drawn: Site, recorded: Re
 
 def test_what_a_browser_lets_through_the_server_reads() -> None:
     examples = {
-        "cores": ["1", "1,000"], "nodes": ["any", "2"], "gpus": ["4"], "memory": ["96", "1.5 TB", "512mb"],
+        "cores": ["1", "1,000"], "nodes": ["any", "2"], "cores_per_node": ["any", "24"], "gpus": ["4"], "memory": ["96", "1.5 TB", "512mb"],
         "walltime": ["12:00", "12h", "2d", "90 min", "1d 12h", "240:00:00", "1-12:00:00"], "group": ["chem"],
     }  # fmt: skip
     for name, _, _, hint, pattern in FIELDS:
@@ -133,6 +133,12 @@ def test_answers_follow_as_one_types_and_the_last_good_one_stays(browser: Browse
     walltime.fill("2h")
     page.wait_for_url(re.compile("walltime=2h"))
     expect(answers).not_to_have_class(re.compile("ws-greyed"))
+    page.get_by_label("Nodes", exact=True).fill("2")
+    page.get_by_label("Cores per node", exact=True).fill("24")
+    page.get_by_label("Cores", exact=True).fill("")
+    page.wait_for_url(re.compile("cores_per_node=24"))
+    line = answers.locator("[data-copy*='select=2:ncpus=24']").first
+    expect(line).to_be_attached(timeout=30_000)
     page.get_by_role("link", name="1 GPU, 12 h").click()
     page.wait_for_url(re.compile("gpus=1"))
     expect(page.get_by_label("GPUs", exact=True)).to_have_value("1", timeout=30_000)

@@ -173,13 +173,15 @@ def test_a_new_report_is_a_new_answer_in_both_at_once(site: Site) -> None:
         hits = client.stats()[b"get_hits"]
         before = taken_at()
         assert len(set(before)) == 1
-        for _ in range(3):
+        reports = 0
+        while reports < 3 or client.stats()[b"get_hits"] == hits:  # one that is busy may not ask the other's in time
+            assert reports < 20, "what one made the other never has"
             site.report()
+            reports += 1
             after = taken_at()
             assert len(set(after)) == 1
             assert after[0] > before[0]
             before = after
-        assert client.stats()[b"get_hits"] > hits, "what one made the other has"
 
 
 def test_memcached_dying_is_not_noticed(site: Site) -> None:

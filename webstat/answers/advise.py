@@ -7,6 +7,7 @@ anybody, so it tells everyone the same; own limits are read only for who may be 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from webstat.answers import ground as grounds
@@ -42,6 +43,8 @@ class Answer:
     similar: int = 0
     """Jobs that this rests on, submitted over `days`."""
     days: int = 0
+    held: float | None = None
+    """Share of past answers of this kind whose 90 % time held, 0 to 1; None where too few were tried."""
     not_foretold: str = ""
     """Why not."""
     line: str | None = None
@@ -95,10 +98,11 @@ def advise(source: Source, request: Request, now: float) -> Advice:
     """The answers to a request at `now`. Raises StoreEmpty, StoreBroken."""
     clusters = source.clusters()
     known = [one for one in clusters if one.report]
-    # Beside the grounds: half the time of either is SQLite's, which lets Python go on.
-    pasts = source.explorer.beside(lambda: [past_of(source, one) for one in known])
-    places = [place for one in known for place in _places(source, one, request, now)]
-    pasts.result()
+    # Pasts are read beside the grounds: half the time of either is SQLite's, which lets Python go on.
+    with ThreadPoolExecutor(1, "pasts") as beside:
+        pasts = beside.submit(lambda: [past_of(source, one) for one in known])
+        places = [place for one in known for place in _places(source, one, request, now)]
+        pasts.result()
     pairs = [(place, _answer(source, place, request, now)) for place in places]
     found = [answer for _, answer in pairs]
     order = {one.name: number for number, one in enumerate(clusters)}
@@ -138,6 +142,8 @@ def _answer(source: Source, place: _Place, request: Request, now: float) -> Answ
         answer = replace(answer, line=typed)
     if judged.verdict is not Verdict.LATER:
         return answer
+    if place.at.stale:
+        return replace(answer, not_foretold="its cluster does not answer")
     told = foretell(
         past_of(source, cluster),
         queue=answer.queue,
@@ -151,7 +157,7 @@ def _answer(source: Source, place: _Place, request: Request, now: float) -> Answ
         return replace(answer, not_foretold=told.why)
     earliest = 0.0 if judged.not_before is None else judged.not_before - now
     p50, p90 = (max(earliest, one) for one in (told.p50_seconds, told.p90_seconds))
-    return replace(answer, p50_seconds=p50, p90_seconds=p90, similar=told.similar, days=told.days)
+    return replace(answer, p50_seconds=p50, p90_seconds=p90, similar=told.similar, days=told.days, held=told.held)
 
 
 def _rank(one: Answer) -> tuple[object, ...]:

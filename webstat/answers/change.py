@@ -36,7 +36,8 @@ def tries(
             allowed.setdefault(one.what, set()).add(one.most)
     yield list(_shorter(request, {*STEPS, *map(_rounded, windows), *map(int, allowed.get("walltime", ()))}))
     yield list(_fewer(request, {*blocks, *map(int, allowed.get("cores", ()))}))
-    yield list(_other_nodes(request, map(int, allowed.get("nodes", ()))))
+    each = map(int, allowed.get("cores_per_node", ()))
+    yield list(_other_nodes(request, map(int, allowed.get("nodes", ())), each))
     if size := request.memory_bytes:
         sizes = {size // 2, size // 4, *map(int, allowed.get("memory", ()))}
         yield [
@@ -46,7 +47,9 @@ def tries(
         ]
     if gpus := request.gpus:
         yield [
-            Try(replace(request, gpus=one), f"Ask for {plural(one, 'GPU')}", one / gpus) for one in (gpus // 2,) if one
+            Try(replace(request, gpus=one), f"Ask for {plural(one, 'GPU')}", one / gpus)
+            for one in sorted({gpus // 2, *map(int, allowed.get("GPUs", ()))}, reverse=True)
+            if 0 < one < gpus
         ]
 
 
@@ -73,13 +76,17 @@ def _fewer(request: Request, counts: Iterable[int]) -> Iterator[Try]:
             yield Try(replace(request, cores=one), f"Ask for {plural(one, 'core')}", one / asked)
 
 
-def _other_nodes(request: Request, counts: Iterable[int]) -> Iterator[Try]:
+def _other_nodes(request: Request, counts: Iterable[int], sizes: Iterable[int]) -> Iterator[Try]:
     if not (request.nodes or request.cores_per_node):
         return
     anywhere = replace(request, cores=request.total_cores, nodes=None, cores_per_node=None)
     yield Try(anywhere, f"Ask for {plural(request.total_cores, 'core')} without saying on how many nodes", 0.99)
     nodes = request.nodes or 1
-    each = request.total_cores // nodes
+    each = request.cores_per_node or request.total_cores // nodes
+    for one in sorted({size for size in sizes if 0 < size < each}, reverse=True):
+        more = -(-request.total_cores // one)
+        smaller = replace(request, cores=None, nodes=more, cores_per_node=one)
+        yield Try(smaller, f"Ask for {plural(more, 'node')} of {plural(one, 'core')}", 0.98)
     for one in sorted({*counts, nodes - 1, nodes // 2, 1}, reverse=True):
         if 0 < one < nodes:
             fewer = replace(request, cores=None, nodes=one, cores_per_node=each)

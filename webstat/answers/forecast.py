@@ -43,6 +43,8 @@ class Forecast:
     """Share of past answers of this kind whose 90 % time held, 0 to 1; None where too few were tried."""
     like: str = ""
     """What these jobs have in common with it: "of its size and walltime"."""
+    recalibrated: bool = False
+    """Whether other quantiles of their waits are told than half and nine tenths, since these have not held."""
 
 
 @dataclass(frozen=True)
@@ -159,4 +161,5 @@ def foretell(
         days=max(1, ceil((now - found.since) / DAY)),
         held=known.held,
         like=found.like,
+        recalibrated=known.half_share is not None or known.most_share is not None,
     )

@@ -88,6 +88,7 @@ _COUNTED = r"[0-9]{1,3}(?:,?[0-9]{3})*"
 FIELDS = (
     ("cores", "Cores", "", COUNT_HINT, _COUNTED),
     ("nodes", "Nodes", "", COUNT_HINT, f"{_COUNTED}|any"),
+    ("cores_per_node", "Cores per node", "", COUNT_HINT, f"{_COUNTED}|any"),
     ("gpus", "GPUs", "", COUNT_HINT, _COUNTED),
     ("memory", "Memory", "GB", MEMORY_HINT, r"[0-9]+(?:\.[0-9]+)?\s*(?:[kmgtp]i?b?|b)?"),
     (
@@ -120,7 +121,7 @@ def read_request(words: Mapping[str, str]) -> tuple[Request, dict[str, str]]:
 
 def _read(words: Mapping[str, str], name: str, parse: object, hint: str, problems: dict[str, str]) -> int | None:
     text = words.get(name, "").strip()
-    if not text or (text.lower() == "any" and name == "nodes"):
+    if not text or (text.lower() == "any" and name in ("nodes", "cores_per_node")):
         return None
     value: int | None = parse(text)  # type: ignore[operator]
     if value is None:

@@ -1,6 +1,6 @@
-"""How long past jobs waited that asked for what somebody's own jobs used, beside those that asked for as much as these.
+"""How long past jobs waited that asked for what somebody's or a group's jobs used, beside those that asked for as much.
 
-Told of somebody's jobs only where these support it: enough of them asked for the same in the same queue, and would have
+Told of these jobs only where these support it: enough of them asked for the same in the same queue, and would have
 fitted into a smaller class of History's, of walltime or of cores. No cause is claimed: who asks for less may differ
 otherwise too, so jobs are compared of the same queue that are alike in the other of the two.
 """
@@ -30,7 +30,7 @@ WALLTIME, SIZE = "walltime", "size"
 """What could be asked less of: History's cuts, and the other of the two is kept alike."""
 
 OWN_JOBS = 10
-"""Own jobs that ended without error from which something is said; of fewer, the next may be the one that needs it all."""
+"""Jobs that ended without error from which something is said; of fewer, the next may be the one that needs it all."""
 OWN_DAYS = 3
 """UTC days on which they must have been submitted: the tasks of one array are one experience, not many."""
 SUPPORT = 0.95
@@ -49,7 +49,7 @@ KEPT_SECONDS = 600
 
 @dataclass(frozen=True)
 class Alike:
-    """Somebody's jobs that ended without error and asked for the same, by classes, and fitted into a smaller one."""
+    """Jobs of a user or group that ended without error and asked for the same, by classes, and fitted into a smaller one."""
 
     cluster: str
     queue: str
@@ -83,7 +83,7 @@ class Waited:
 
 @dataclass(frozen=True)
 class Smaller:
-    """What own jobs used, and how long jobs waited that asked for as much as these, and for less (`chosen`, a class)."""
+    """What these jobs used, and how long jobs waited that asked for as much as these, and for less (`chosen`, a class)."""
 
     alike: Alike
     asked: Waited
@@ -97,7 +97,7 @@ class Smaller:
 
 
 def alike_jobs(used: pd.DataFrame) -> tuple[Alike, ...]:
-    """From load_ended_use() of one user: each kind of jobs that could have asked for less, the most frequent first."""
+    """From load_ended_use() of one user or group: each kind of jobs that could have asked for less, the most frequent first."""
     ran = used[used["ran_seconds"] > 0]
     if ran.empty:
         return ()
@@ -202,10 +202,11 @@ def waits_by_class(
 # In words
 
 
-def sentences(found: Smaller, since: int, now: float, title: str, this: bool) -> tuple[str, str]:
-    """What the own jobs used, and what others waited; `title` is the cluster's, `this` says they are as one that is shown."""
+def sentences(found: Smaller, since: int, now: float, title: str, whose: str, this: bool) -> tuple[str, str]:
+    """What the jobs used, and what others waited; `title` is the cluster's, `whose` "your" or "the group's", `this` says
+    they are as one that is shown."""
     kind = found.alike
-    of = f"{'All' if kind.fitted == kind.jobs else number(kind.fitted)} of your {plural(kind.jobs, 'job')}"
+    of = f"{'All' if kind.fitted == kind.jobs else number(kind.fitted)} of {whose} {plural(kind.jobs, 'job')}"
     asks, queue = _asking(kind.by, kind.asked), shorten(kind.queue, 40)
     kept = _asking(SIZE, kind.size) if kind.by == WALLTIME else _asking(WALLTIME, kind.walltime)
     which = f"{of} like this one" if this else f"{of} of {kept} in {shorten(title, 40)} · {queue}"

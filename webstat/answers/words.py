@@ -25,3 +25,8 @@ def rests_on(answer: Answer) -> str:
     if answer.not_foretold:
         return f"not foretold ({answer.not_foretold})"
     return f"of {number(answer.similar)} similar jobs, {answer.days}{NBSP}d"
+
+
+def held_words(answer: Answer) -> str:
+    """How often such answers held; empty where that is not known."""
+    return "" if answer.held is None else f"such answers held for {answer.held * 100:.0f} of 100"

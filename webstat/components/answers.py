@@ -10,7 +10,7 @@ from webstat.addresses import cluster_page
 from webstat.answers.advise import Answer
 from webstat.answers.judge import Verdict
 from webstat.answers.submit import command
-from webstat.answers.words import rests_on, when_words
+from webstat.answers.words import held_words, rests_on, when_words
 from webstat.components.job import copy
 from webstat.components.ranges import LONGEST, place
 from webstat.components.text import Part, clock, foreign, icon, link, sentence
@@ -90,7 +90,7 @@ def _when(answer: Answer, weight: str, tone: str, view: View) -> list[Part]:
     extra = "" if answer.not_foretold else " d-none d-md-block"
     return [
         html.B(when_words(answer), className=tinted),
-        html.Span(below, className=f"ws-sub{extra}") if below[0] else None,
+        html.Span(below, className=f"ws-sub{extra}", title=held_words(answer) or None) if below[0] else None,
     ]
 
 

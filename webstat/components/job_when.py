@@ -200,7 +200,8 @@ def _own_range(known: Known, view: View, reason: str) -> Forecast | NotForetold:
 
 def _rests_on(own: Forecast, known: Known) -> list[Part]:
     """`half and 90 % of 916 similar jobs, 30 d (of its size); such answers held for 89 of 100`."""
-    words: list[Part] = [f"half and 90{NBSP}% of {plural(own.similar, 'similar job')}, {own.days}{NBSP}d ({own.like})"]
+    what = "recalibrated, from" if own.recalibrated else f"half and 90{NBSP}% of"
+    words: list[Part] = [f"{what} {plural(own.similar, 'similar job')}, {own.days}{NBSP}d ({own.like})"]
     if own.held is not None:
         held = link(f"such answers held for {own.held * 100:.0f} of 100", f"{cluster_page(known.cluster.name)}#q-held")
         words += ["; ", held]

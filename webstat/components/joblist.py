@@ -83,7 +83,7 @@ def _known(job: Any, view: View) -> list[Part]:
 
 
 def _expected(job: Any, foretold: Start | None, view: View) -> Part:
-    if foretold is not None:
+    if foretold is not None and foretold[1] > view.now:
         return _range(*foretold, view)
     if pd.isna(job.expected_at) or not job.expects:
         waited = _time(job, view)

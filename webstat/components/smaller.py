@@ -1,4 +1,4 @@
-"""What asking for less would have meant, told to the owner of the jobs and to nobody else."""
+"""What asking for less would have meant: of somebody's jobs told to them alone, of a group's jobs together to who sees all."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from webstat.data.explore.cut import CLASSES
 from webstat.view import View
 
 
-def told(view: View, kinds: Sequence[Alike], this: bool = False) -> list[Part]:
-    """The best that some kinds of the viewer's own jobs support, if any; `this` says they are as the job that is shown."""
+def told(view: View, kinds: Sequence[Alike], whose: str = "your", this: bool = False) -> list[Part]:
+    """The best that some kinds of these jobs support, if any; `this` says they are as the job that is shown."""
     since = people.first_day(view.now)
     # Past moments have no history of their own; the store as it is knows more of then.
     found = smaller.best(view.live, view.live.clusters(), kinds, since, view.now)
@@ -25,7 +25,7 @@ def told(view: View, kinds: Sequence[Alike], this: bool = False) -> list[Part]:
         return []
     kind = found.alike
     cluster = view.cluster(kind.cluster)
-    own, waited = smaller.sentences(found, since, view.now, cluster.title if cluster else kind.cluster, this)
+    own, waited = smaller.sentences(found, since, view.now, cluster.title if cluster else kind.cluster, whose, this)
     kept, key = (smaller.SIZE, kind.size) if kind.by == smaller.WALLTIME else (smaller.WALLTIME, kind.walltime)
     words = {"cluster": kind.cluster, "queue": kind.queue, kept: CLASSES[kept][key][0], "by": kind.by, "metric": "wait"}
     rest = [html.Div([waited, " ", link("These waits in History", history_page(**words))])]

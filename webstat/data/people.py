@@ -58,7 +58,7 @@ class Past:
     cost: Cost = field(default_factory=Cost)
     """Of the jobs that ran and ended in these days."""
     alike: tuple[Alike, ...] = ()
-    """Of a user: which kinds of these jobs could have asked for less."""
+    """Which kinds of these jobs could have asked for less."""
     others: tuple[str, ...] = ()
     """A user's groups, most core-hours first."""
     last_day: int | None = None
@@ -123,11 +123,11 @@ def first_day(now: float) -> int:
 
 
 def used(source: Source, by: str, name: str, now: float) -> tuple[Cost, tuple[Alike, ...]]:
-    """What the jobs of a user or group cost that ended in the last DAYS days; of a user, which could have asked for less."""
+    """What the jobs of a user or group cost that ended in the last DAYS days, and which could have asked for less."""
 
     def make() -> tuple[Cost, tuple[Alike, ...]]:
         frame = source.ask(people.load_ended_use, by, name, first_day(now))
-        return cost_of(frame), alike_jobs(frame) if by == USER else ()
+        return cost_of(frame), alike_jobs(frame)
 
     return source.share(("people", "used", by, name, int(now // KEPT_SECONDS)), make)
 

@@ -10,7 +10,7 @@ from webstat.answers.backtest import RECENT_DAYS, Record
 from webstat.answers.forecast import held_of, past_of
 from webstat.components.cards import card, empty
 from webstat.components.tables import cell, head, table
-from webstat.components.text import foreign
+from webstat.components.text import Part, foreign
 from webstat.format import NBSP, percent, plural
 from webstat.health import Cluster
 from webstat.view import View
@@ -31,9 +31,12 @@ def held_card(cluster: Cluster, view: View) -> html.Section | None:
         html.Tr([html.Th(foreign(queue, 24), scope="row"), *_cells(first), *_cells(waiting)])
         for queue, first, waiting in rows
     ]
-    return card(
-        TITLE, subtitle, [html.Div(table(_heads(), body, f"{TITLE} {cluster.title}"), className="ws-fit")], "q-held"
-    )
+    shown: list[Part] = [html.Div(table(_heads(), body, f"{TITLE} {cluster.title}"), className="ws-fit")]
+    if mended := [queue for queue, *both in rows if any(one.most_share is not None for one in both)]:
+        names = [part for queue in mended for part in (", ", foreign(queue, 24))][1:]
+        words = f"Recalibrated, since the usual 90{NBSP}% time did not hold: "
+        shown.append(html.Div([words, *names, "."], className="ws-sub mt-2"))
+    return card(TITLE, subtitle, shown, "q-held")
 
 
 def _heads() -> list[list[html.Th]]:

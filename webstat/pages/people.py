@@ -209,6 +209,8 @@ def _used(past: Past, view: View, by: str, name: str) -> html.Section:
     lines: list[Part] = [html.P(words, className="mb-1 ws-wrap") for words in said]
     if by == USER and view.me == name:
         lines += smaller.told(view, past.alike)
+    elif by == GROUP and view.source.veil is None:
+        lines += smaller.told(view, past.alike, "the group’s")
     return card("Do the jobs use what they ask for?", subtitle, lines, "q-used", fill=False)
 
 

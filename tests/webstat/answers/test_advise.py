@@ -88,6 +88,8 @@ def test_what_is_late_or_silent_starts_nothing_now(recorded: Recorded, source: S
         waits = [one for one in old.answers if one.verdict is Verdict.LATER]
         assert waits
         assert all(one.judged.why[0] == "From its state " for one in waits)
+    assert {one.not_foretold for one in waits} == {"its cluster does not answer"}
+    assert any(one.p50_seconds is not None for one in fresh.answers)
 
 
 def test_behind_a_veil_the_answers_are_the_same_and_own_limits_of_others_are_not_told(
@@ -122,8 +124,13 @@ def played(path: Path, sample: str) -> Iterator[tuple[Source, Report, Report]]:
         store.close()
 
 
-SERIES = {"openpbs-23.06.06/timeseries": 20, "torque-6.1.3.h5/timeseries": 60, "slurm-22.05.8/series": 60}
-"""Recorded series -> of how many jobs at least it can be told what would have been said of them."""
+SERIES = {
+    "openpbs-23.06.06/timeseries": (20, 0),
+    "torque-6.1.3.h5/timeseries": (60, 0),
+    "slurm-22.05.8/series": (60, 40),
+}
+"""Recorded series -> of how many jobs at least it can be told what would have been said of them, and how many would have
+started now: on the first two larger jobs wait on the same nodes, and the scheduler does not tell for when."""
 
 
 @pytest.mark.parametrize("sample", SERIES)
@@ -152,11 +159,11 @@ def test_what_started_was_not_called_impossible_and_what_would_start_now_did(tmp
                 continue  # its partition is listed from the next report on
             said[found[0].verdict] += 1
             prompt += found[0].verdict is Verdict.NOW and began[job.id] <= number + 2
-    assert sum(said.values()) >= SERIES[sample]
+    told, now = SERIES[sample]
+    assert sum(said.values()) >= told
     assert said[Verdict.NEVER] == 0
+    assert (said[Verdict.NOW] >= now) if now else (said[Verdict.NOW] == 0)
     assert prompt >= 0.95 * said[Verdict.NOW]
-    if sample.startswith("slurm"):
-        assert said[Verdict.NOW] > said[Verdict.LATER], "most jobs of this series started at once"
 
 
 def test_jobs_of_queues_with_a_lower_priority_are_behind() -> None:
@@ -170,9 +177,13 @@ def test_jobs_of_queues_with_a_lower_priority_are_behind() -> None:
 
 
 def tried(
-    request: Request, accepts: object, windows: tuple[float, ...] = (), blocks: tuple[int, ...] = ()
+    request: Request,
+    accepts: object,
+    windows: tuple[float, ...] = (),
+    blocks: tuple[int, ...] = (),
+    fits: tuple[tuple[str, float], ...] = (("walltime", 2 * HOUR),),
 ) -> str | None:
-    groups = list(tries(request, windows, blocks, [Refusal("", "walltime", 2 * HOUR)]))
+    groups = list(tries(request, windows, blocks, [Refusal("", *one) for one in fits]))
     found = best(groups, accepts)  # type: ignore[arg-type]
     return None if found is None else found.words.replace("\u00a0", " ")
 
@@ -188,15 +199,22 @@ def test_the_change_that_keeps_most_of_the_request_is_named() -> None:
     shaped = Request(nodes=2, cores_per_node=24)
     assert tried(shaped, lambda one: not one.nodes) == "Ask for 48 cores without saying on how many nodes"
     assert tried(shaped, lambda one: one.nodes == 1) == "Ask for 1 node of 24 cores"
+    assert (
+        tried(shaped, lambda one: one.cores_per_node == 20, fits=(("cores_per_node", 20),))
+        == "Ask for 3 nodes of 20 cores"
+    )
+    assert tried(Request(1, gpus=8), lambda one: one.gpus <= 2, fits=(("GPUs", 2),)) == "Ask for 2 GPUs"
     assert tried(Request(1), lambda one: one.walltime_seconds is not None) == "Name a walltime of at most 2 d"
 
 
-def test_a_change_is_only_told_where_it_changes_the_verdict(advice: Advice, recorded: Recorded, source: Source) -> None:
-    nowhere = not any(one.verdict is Verdict.NOW for one in advice.answers)
-    if advice.change is None:
-        return
-    assert nowhere
-    again = advise(source, advice.change.request, recorded.now)
-    best_of = again.answers[0]
-    assert best_of.verdict is advice.change.answer.verdict
-    assert ORDER.index(best_of.verdict) < ORDER.index(advice.answers[0].verdict) or best_of.verdict is Verdict.NOW
+def test_a_change_is_only_told_where_nothing_starts_now(advice: Advice) -> None:
+    assert advice.change is None or advice.answers[0].verdict is not Verdict.NOW
+
+
+def test_a_change_changes_the_verdict(recorded: Recorded, source: Source) -> None:
+    large = advise(source, Request(4000, walltime_seconds=HOUR), recorded.now)
+    assert large.answers[0].verdict is not Verdict.NOW
+    assert large.change is not None
+    again = advise(source, large.change.request, recorded.now)
+    assert again.answers[0].verdict is large.change.answer.verdict
+    assert ORDER.index(again.answers[0].verdict) < ORDER.index(large.answers[0].verdict)

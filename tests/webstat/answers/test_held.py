@@ -71,6 +71,10 @@ def test_what_is_withheld_or_too_little_is_said(source: Source, monkeypatch: pyt
     monkeypatch.setattr(cluster_held, "past_of", lambda source, cluster: made)
     words = card_of(source).replace("\u00a0", " ")
     assert "gpu50 %71 %, not told" in words and "only 12 jobs" in words
+    assert "Recalibrated" not in words
+    records[False] = Record(200, 0, 0.5, 0.9, 0.71, most_share=0.97)
+    words = card_of(source).replace("\u00a0", " ")
+    assert "gpu50 %90 %" in words and "Recalibrated, since the usual 90 % time did not hold: gpu." in words
 
 
 def test_of_an_empty_past_it_says_so(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The bound is that of the binomial distribution, added up term by term; similar jobs are those that a plain loop finds."""
+"""The bound is that of the binomial distribution, added up term by term."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from tests.webstat.test_pages import PANEL, Site, said
 from webstat.answers.smaller import LEAST, OWN_JOBS, SIZE, WALLTIME, Alike, alike_jobs, best, like, waits_by_class
 from webstat.data import people
 from webstat.data.source import Source
+from webstat.privacy import Level, Veil
 
 MINUTE = 60
 NOW = UNTIL + 5.0
@@ -174,6 +175,22 @@ def test_nobody_else_is_told_what_to_do(site: Site) -> None:
         shown = words(site.page(address, now=NOW, me=me))
         assert "of your" not in shown and "median of" not in shown, (address, me)
         assert "Do the jobs use what they ask for?" in shown or "Asked for 1 d, ran 2 h (8 %)." in shown
+
+
+def test_of_a_group_it_is_told_of_all_its_jobs_together(tmp_path: Path) -> None:
+    """Those of bob, who runs for long, are another group's here."""
+    jobs = [replace(job, group="physics" if job.user == "alice" else "chemistry") for job in story()]
+    carols = [replace(job, user="carol") for job in jobs[:5]]
+    source = opened(tmp_path, [*carols, *jobs[5:]])
+    site = Site(source)
+    shown = words(site.page("/group/physics", now=NOW))
+    assert OWN.replace("your", "the group’s") in shown and WAITED in shown
+    assert "median of" not in words(site.page("/group/chemistry", now=NOW))
+    assert "median of" not in words(site.page("/user/alice", now=NOW)), "of ten jobs, and to others"
+    source.close()
+    veiled = Source(source.settings, veil=Veil(Level.PSEUDONYMS, me="alice", salt=b"salt"))
+    assert "median of" not in words(Site(veiled).page("/group/physics", now=NOW, me="alice"))
+    veiled.close()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,10 @@ import requests
 
 from tests.webstat.recorded import CLUSTERS, SAMPLES, Recorded
 from tests.webstat.served import Server, served
+from webstat.answers.advise import advise
+from webstat.answers.request import Request
 from webstat.api.v1.routes import PREFIX
+from webstat.data.source import Source
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +144,22 @@ def test_what_ended_in_a_day_is_what_usage_waits_and_the_day_rest_on(site: Serve
         of_users = [one["cores_mean"] for one in day if one["at"] == at]
         assert all(one is None for one in of_users) if cores is None else sum(of_users) == pytest.approx(cores)
     assert any(cores for cores in whole.values())
+
+
+def test_where_to_submit_is_what_the_advisor_says(site: Server, recorded: Recorded) -> None:
+    told = rows(site, "/advice", cores="24", walltime="4:00")
+    source = Source(recorded.settings())
+    found = advise(source, Request(24, walltime_seconds=4 * 3600), time.time())
+    source.close()
+    both = list(zip(told, (*found.answers, *found.hopeless), strict=True))
+    for row, one in both:
+        assert (row["cluster"], row["queue"], row["verdict"]) == (one.cluster.name, one.queue, one.verdict.value)
+        assert (row["submit"], row["similar"] or 0, row["not_foretold"] or "") == (
+            one.line,
+            one.similar,
+            one.not_foretold,
+        )
+        assert (row["expected_90"] is None) == (one.p90_seconds is None)
+        assert row["similar_held"] == one.held
+    assert {row["verdict"] for row, _ in both} == {"now", "later", "impossible"}
+    assert any(row["expected_90"] for row, _ in both) and any(row["not_foretold"] for row, _ in both)

@@ -12,7 +12,7 @@ from webstat.data.explore.behind import read_number
 from webstat.twins import advice_json
 
 ADVICE = (
-    "cluster", "queue", "verdict", "room_until", "expected_50", "expected_90", "similar", "similar_days", "not_foretold",
+    "cluster", "queue", "verdict", "room_until", "expected_50", "expected_90", "similar", "similar_days", "similar_held", "not_foretold",
     "because", "submit", *AGE,
 )  # fmt: skip
 

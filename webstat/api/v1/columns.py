@@ -176,6 +176,7 @@ COLUMNS: Mapping[str, Column] = {
         known="how much of the bucket is known, over the clusters",
         held_50="of these jobs, those that started by the 50 % time told; none where under 50 were asked about",
         held_90="the same of the 90 % time",
+        similar_held="how many past answers of this kind held, by their 90 % time; none where under 50 were asked about",
         share="share of all",
         cpu_efficiency="processor time of the jobs that ended ÷ (cores × run), of those that tell it",
         utilisation="core-hours used ÷ usable core-hours; of now, cores in use ÷ usable cores",
@@ -234,6 +235,7 @@ COLUMNS: Mapping[str, Column] = {
         routing="whether the queue only passes jobs on",
         usable="whether a job that is submitted now may start there",
         foretold="whether it is foretold when jobs start; no where forecasts do not hold",
+        recalibrated="whether the 90 % time is made from another quantile, since the usual one did not hold",
     ),
 }
 """Every column by its name."""

@@ -11,7 +11,7 @@ from webstat.api.v1.sheets import Look, Sheet, columns_of
 from webstat.api.v1.there import There, there
 from webstat.health import Cluster
 
-FORECASTS = ("cluster", "queue", "asked", "jobs", "held_50", "held_90", "foretold", *AGE)
+FORECASTS = ("cluster", "queue", "asked", "jobs", "held_50", "held_90", "recalibrated", "foretold", *AGE)
 
 
 def forecasts(look: Look) -> Sheet:
@@ -32,5 +32,6 @@ def _of_cluster(seen: There, cluster: Cluster) -> Iterator[dict[str, Any]]:
                 "jobs": found.tried,
                 "held_50": found.held_half,
                 "held_90": found.held,
+                "recalibrated": found.most_share is not None,
                 "foretold": not found.withheld,
             }
