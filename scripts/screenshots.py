@@ -36,7 +36,8 @@ def main() -> int:
     running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     assert running.stdout is not None
     try:
-        if not any("the page is at" in line for line in running.stdout):
+        # Only then does its collector run, too.
+        if not any("simulated past stored" in line for line in running.stdout):
             print("the demo did not start", file=sys.stderr)
             return 1
         for name, (path, width, theme) in PICTURES.items():
@@ -59,6 +60,7 @@ def take(address: str, file: Path, width: int, theme: str) -> None:
         page.goto(address)
         page.locator("main h1").wait_for(timeout=60_000)
         page.locator("text=live ·").or_(page.locator("#history-details")).first.wait_for(timeout=90_000)
+        page.locator("text=The collector does not run.").wait_for(state="detached", timeout=90_000)
         page.wait_for_timeout(1500)  # fonts and charts settle
         page.screenshot(path=file, full_page=width > 768)
 

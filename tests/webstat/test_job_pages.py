@@ -29,6 +29,7 @@ from tests.databases import store_at
 from tests.webstat.recorded import Recorded
 from tests.webstat.stores import HOSTILE, TIMEOUT, Builder, Shape
 from tests.webstat.test_pages import PAGE, PANEL, Site, said, settings_for, walk
+from webstat.components import job_when
 from webstat.components.capacity import NODE_WORDS
 from webstat.components.job import JOB_STATES
 from webstat.data.queries.places import load_placed_jobs
@@ -246,6 +247,15 @@ def test_an_estimate_is_the_schedulers(made: Made) -> None:
 def similar(made: Made, waited: int, count: int = 40) -> list[Job]:
     """Jobs that waited so long and run."""
     return [made.running(number, ago=waited + 60 * number, ran=60 * number) for number in range(100, 100 + count)]
+
+
+def test_times_made_from_other_quantiles_are_called_recalibrated(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.put(5, made.job(1), *similar(made, waited=3 * HOUR, count=60))
+    assert "half and 90 % of 60 similar jobs" in made.words(job="c/1.pbs01")
+    told = job_when.foretell
+    monkeypatch.setattr(job_when, "foretell", lambda *of, **job: replace(told(*of, **job), recalibrated=True))
+    words = made.words(job="c/1.pbs01")
+    assert "recalibrated, from 60 similar jobs" in words and "half and" not in words
 
 
 def test_a_waiting_job_is_told_what_similar_ones_waited(made: Made) -> None:
