@@ -134,9 +134,10 @@ def _told(
 ) -> Told:
     """The first that applies; what must end before anything else can start it comes first."""
     if state == "suspended":
-        return Told("suspended", "It is suspended, and goes on when it is resumed.")
+        resumed = "The scheduler or an admin resumes it; ask an admin if it stays so."
+        return Told("suspended", "It is suspended, and goes on when it is resumed.", resumed)
     if state == "transiting":
-        return Told("moving", "It moves to another queue or server.")
+        return Told("moving", "It moves to another queue or server.", native_reasons.ITSELF)
     if said and said.kind == "failed":
         return said
     if state == "held" or hold:
@@ -154,7 +155,7 @@ def _told(
     if raw:
         return Told("other", f"“{shorten(' '.join(raw.split()), 100)}”.")
     if depends_on and (words := _dependency(depends_on)):
-        return Told("dependency", words)
+        return Told("dependency", words, _without(words))
     kind = missing or "unsaid"
     gives = "The scheduler gives no reason, but expects a start." if foretold else "The scheduler gives no reason."
     gives = gives if missing is None else f"{KINDS[missing]}."
@@ -170,12 +171,12 @@ def _held(hold: str | None, depends_on: str | None, said: Told | None, waiting: 
     """Slurm writes holds as words, PBS as letters: u the user, o an operator, s the system, l TORQUE's slot limit."""
     words = _dependency(depends_on) if depends_on else None
     if hold == "DependencyNeverSatisfied":
-        delete = f"“scancel {shorten(waiting.job_id, 40)}” deletes it." if waiting.job_id else "Delete it."
+        delete = f"“scancel {shorten(waiting.job_id, 40)}” deletes it." if waiting.job_id else native_reasons.GONE
         return Told("dependency", words or "Will never start: what it waits for failed.", delete)
     if hold == "Dependency" or (hold == "s" and words):
-        return Told("dependency", words or "Waits for another job.")
+        return Told("dependency", words or "Waits for another job.", _without(words or ""))
     if hold == "l":
-        return Told("array_limit", "Its array runs as many tasks at once as it may.")
+        return Told("array_limit", "Its array runs as many tasks at once as it may.", native_reasons.MORE_AT_ONCE)
     if hold in ("u", "JobHeldUser"):
         return Told("held", f"{waiting.who} holds it.", _release(hold, waiting))
     letters = set(hold or "") if re.fullmatch(r"[a-z]{1,4}", hold or "") else set()
@@ -196,8 +197,17 @@ def _release(hold: str, waiting: Waiting) -> str:
 def _later(raw: str | None, waiting: Waiting) -> Told:
     job = shorten(waiting.job_id, 40)
     command = f"scontrol update JobId={job} StartTime=now" if raw == "BeginTime" else f"qalter -a TIME {job}"
-    return Told("later", "Starts not before the time asked for.", f"“{command}” changes it." if job else None)
+    return Told(
+        "later", "Starts not before the time asked for.", f"“{command}” changes it." if job else native_reasons.THE_TIME
+    )
 
+
+def _without(words: str) -> str:
+    """What helps against what a dependency's `words` say."""
+    return native_reasons.GONE if words.startswith(_NEVER) else native_reasons.WITHOUT
+
+
+_NEVER = "Will never start: "
 
 _UNTIL = {
     "afterok": "Waits until {jobs} {ends} without error.",
@@ -221,7 +231,7 @@ def _dependency(text: str) -> str | None:
     wanted = [(kind.lower(), jobs) for kind, *jobs in clauses if kind.lower() in _UNTIL and jobs]
     failed = [job for _, jobs in wanted for job in jobs if job.endswith("(failed)")]
     if failed:
-        return f"Will never start: {_names(failed)} failed."
+        return f"{_NEVER}{_names(failed)} failed."
     if not wanted:
         return _without_names(clauses)
     if len({kind for kind, _ in wanted}) > 1:

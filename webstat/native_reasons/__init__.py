@@ -10,9 +10,37 @@ import re
 from functools import lru_cache
 
 from webstat.native_reasons import maui, pbs, slurm
-from webstat.native_reasons.told import ASK, Row, Told, Waiting, order, stopped
+from webstat.native_reasons.told import (
+    ASK,
+    GONE,
+    ITSELF,
+    MORE_AT_ONCE,
+    THE_TIME,
+    WITHOUT,
+    Row,
+    Told,
+    Waiting,
+    order,
+    stopped,
+)
 
-__all__ = ["ASK", "LONGEST", "ROWS", "Row", "Told", "Waiting", "order", "read", "row_of", "stopped"]
+__all__ = [
+    "ASK",
+    "GONE",
+    "ITSELF",
+    "LONGEST",
+    "MORE_AT_ONCE",
+    "ROWS",
+    "THE_TIME",
+    "WITHOUT",
+    "Row",
+    "Told",
+    "Waiting",
+    "order",
+    "read",
+    "row_of",
+    "stopped",
+]
 
 LONGEST = 500
 """Characters of a text that are looked at."""

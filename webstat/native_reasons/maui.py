@@ -11,7 +11,10 @@ from webstat.native_reasons.told import (
     ELSEWHERE,
     OWN_END,
     SOONER,
+    THE_TIME,
     THEIR_END,
+    WHICH,
+    WITHOUT,
     Told,
     Waiting,
     failed,
@@ -58,7 +61,7 @@ _UNTIL = {"start": "starts", "failed": "fails", "success": "ends without error"}
 def _requires(match: re.Match[str], waiting: Waiting) -> Told:
     what = match["what"].lower()
     verb = next((verb for word, verb in _UNTIL.items() if word in what), "ends")
-    return Told("dependency", f"Waits until {shorten(match['job'], 40)} {verb}.")
+    return Told("dependency", f"Waits until {shorten(match['job'], 40)} {verb}.", WITHOUT)
 
 
 _DEFERRED = failed("Failed to start; the scheduler put it off.")
@@ -70,9 +73,9 @@ ROWS = rows(
     (_HOLD, plain("held", "An admin or the system holds it.", ASK)),
     (r"has non-idle expected state \(expected state: Deferred", _DEFERRED),
     (r"has non-idle (?:expected )?state", plain("other", "Maui does not count it as waiting.", ASK)),
-    (r"has not reached its start date", plain("later", "Starts not before the time asked for.")),
+    (r"has not reached its start date", plain("later", "Starts not before the time asked for.", THE_TIME)),
     (r"requires (?P<what>\w+) of job '?(?P<job>[^')\s]+)", _requires),
-    (r"would violate 'local' fairness", plain("group_limit", "It would go beyond a limit of this cluster.")),
+    (r"would violate 'local' fairness", plain("group_limit", "It would go beyond a limit of this cluster.", WHICH)),
     (r"requires class(?:es)? not configured", never("no nodes serve its queue")),
     (r"not allowed to run in partition", never("it may not use the nodes there are")),
     (r"would violate USER FS cap", lambda match, waiting: Told(
@@ -88,7 +91,7 @@ ROWS = rows(
      r"(?P<whose>\w+) *(?P<name>(?!partition)[^\s(]+)? *(?P<of>(?!partition)[a-z]+)?", _limit),
     (r"(?:would violate|violates).*? for user", lambda match, waiting: Told(
         "user_limit", f"{waiting.who} is at a limit of this cluster.", OWN_END)),
-    (r"(?:would violate|violates)", plain("group_limit", "It would go beyond a limit of this cluster.")),
+    (r"(?:would violate|violates)", plain("group_limit", "It would go beyond a limit of this cluster.", WHICH)),
 ) + rows(
     "maui src/moab/MUI.c",
     (r"(?:job )?cannot run in partition \S+ \(insufficient idle procs available: (?P<free>\d{1,9}) < (?P<asked>\d{1,9})",

@@ -74,6 +74,14 @@ ASK = "Ask an admin."
 OWN_END = "It can start when another job of this user ends."
 THEIR_END = "It can start when another of their jobs ends."
 OTHERS_END = "It can start when other jobs end."
+WITHOUT = "Nothing but that; or delete it and submit it without the dependency."
+GONE = "Delete it, and submit it again without the dependency."
+MORE_AT_ONCE = (
+    "It can start when another of its tasks ends; a larger number behind the % of the array lets more run at once."
+)
+THE_TIME = "Its user can change the time, with qalter -a or scontrol update StartTime."
+ITSELF = "Nothing: this passes by itself."
+WHICH = "Another queue or cluster; an admin knows the limit."
 
 
 def plain(kind: str, words: str, helps: str | None = None) -> Rule:
@@ -118,7 +126,7 @@ def stopped(waiting: Waiting) -> Told:
 
 
 FULL = with_ahead("full", "The cluster is full", SOONER)
-ARRAY_LIMIT = plain("array_limit", "Its array runs as many tasks at once as it may.")
+ARRAY_LIMIT = plain("array_limit", "Its array runs as many tasks at once as it may.", MORE_AT_ONCE)
 
 
 def held_by_user(match: re.Match[str], waiting: Waiting) -> Told:
