@@ -154,8 +154,8 @@ def _told(
         return said
     if raw:
         return Told("other", f"“{shorten(' '.join(raw.split()), 100)}”.")
-    if depends_on and (words := _dependency(depends_on)):
-        return Told("dependency", words, _without(words))
+    if depends_on and (found := _dependency(depends_on)):
+        return found
     kind = missing or "unsaid"
     gives = "The scheduler gives no reason, but expects a start." if foretold else "The scheduler gives no reason."
     gives = gives if missing is None else f"{KINDS[missing]}."
@@ -169,14 +169,14 @@ def _told(
 
 def _held(hold: str | None, depends_on: str | None, said: Told | None, waiting: Waiting) -> Told:
     """Slurm writes holds as words, PBS as letters: u the user, o an operator, s the system, l TORQUE's slot limit."""
-    words = _dependency(depends_on) if depends_on else None
+    found = _dependency(depends_on) if depends_on else None
     if hold == "DependencyNeverSatisfied":
         delete = f"“scancel {shorten(waiting.job_id, 40)}” deletes it." if waiting.job_id else native_reasons.GONE
-        return Told("dependency", words or "Will never start: what it waits for failed.", delete)
-    if hold == "Dependency" or (hold == "s" and words):
-        return Told("dependency", words or "Waits for another job.", _without(words or ""))
+        return Told("dependency", found.words if found else "Will never start: what it waits for failed.", delete)
+    if hold == "Dependency" or (hold == "s" and found):
+        return found or Told("dependency", "Waits for another job.", native_reasons.WITHOUT)
     if hold == "l":
-        return Told("array_limit", "Its array runs as many tasks at once as it may.", native_reasons.MORE_AT_ONCE)
+        return native_reasons.ARRAY_LIMIT
     if hold in ("u", "JobHeldUser"):
         return Told("held", f"{waiting.who} holds it.", _release(hold, waiting))
     letters = set(hold or "") if re.fullmatch(r"[a-z]{1,4}", hold or "") else set()
@@ -202,13 +202,6 @@ def _later(raw: str | None, waiting: Waiting) -> Told:
     )
 
 
-def _without(words: str) -> str:
-    """What helps against what a dependency's `words` say."""
-    return native_reasons.GONE if words.startswith(_NEVER) else native_reasons.WITHOUT
-
-
-_NEVER = "Will never start: "
-
 _UNTIL = {
     "afterok": "Waits until {jobs} {ends} without error.",
     "afterokarray": "Waits until {jobs} {ends} without error.",
@@ -225,15 +218,18 @@ _UNTIL = {
 
 
 @lru_cache(maxsize=4096)
-def _dependency(text: str) -> str | None:
+def _dependency(text: str) -> Told | None:
     """What a native dependency waits for: `afterok:13.pbs01@pbs01:14…,beforeany:…`, `afterok:13(unfulfilled)?…`."""
     clauses = [clause.strip().split(":") for clause in re.split(r"[,?]", text[:2000])]
     wanted = [(kind.lower(), jobs) for kind, *jobs in clauses if kind.lower() in _UNTIL and jobs]
     failed = [job for _, jobs in wanted for job in jobs if job.endswith("(failed)")]
     if failed:
-        return f"{_NEVER}{_names(failed)} failed."
-    if not wanted:
-        return _without_names(clauses)
+        return Told("dependency", f"Will never start: {_names(failed)} failed.", native_reasons.GONE)
+    words = _until(wanted) if wanted else _without_names(clauses)
+    return Told("dependency", words, native_reasons.WITHOUT) if words else None
+
+
+def _until(wanted: list[tuple[str, list[str]]]) -> str:
     if len({kind for kind, _ in wanted}) > 1:
         return f"Waits for {_names(job for _, jobs in wanted for job in jobs)}."
     names = [job for _, jobs in wanted for job in jobs]

@@ -212,11 +212,11 @@ def _due(connection: Connection, cluster_ids: Collection[int], now: float) -> Se
 def _told_lately(connection: Connection, owners: Collection[str], now: float) -> dict[str, list[float]]:
     """Owner -> when each message of the last hour went out; one that nobody has taken yet counts from what it tells."""
     told: dict[str, list[float]] = defaultdict(list)
-    at = func.coalesce(delivery.c.told_at, notice.c.at)
+    went = func.coalesce(delivery.c.told_at, notice.c.at)
     rows = connection.execute(
-        select(notice.c.owner, delivery.c.message, func.max(at))
+        select(notice.c.owner, delivery.c.message, func.max(went))
         .join(notice)
-        .where(notice.c.owner.in_(owners), delivery.c.message.is_not(None), at > now - HOUR)
+        .where(notice.c.owner.in_(owners), delivery.c.message.is_not(None), went > now - HOUR)
         .group_by(notice.c.owner, delivery.c.message)
     )
     for owner, _, at in rows:

@@ -98,7 +98,8 @@ def advise(source: Source, request: Request, now: float) -> Advice:
     """The answers to a request at `now`. Raises StoreEmpty, StoreBroken."""
     clusters = source.clusters()
     known = [one for one in clusters if one.report]
-    # Pasts are read beside the grounds: half the time of either is SQLite's, which lets Python go on.
+    # Pasts are read beside the grounds: half the time of either is SQLite's, which lets Python go on. Not in one of the
+    # explorer's threads, which may count for long.
     with ThreadPoolExecutor(1, "pasts") as beside:
         pasts = beside.submit(lambda: [past_of(source, one) for one in known])
         places = [place for one in known for place in _places(source, one, request, now)]

@@ -163,15 +163,16 @@ def queues_frame(queues: pd.DataFrame, totals: pd.DataFrame, waits: pd.DataFrame
     """
     names = list(dict.fromkeys([*queues["name"], *totals["queue"]]))
     frame = pd.DataFrame({"name": pd.Series(names, dtype="str")})
-    about = queues.set_index("name")
-    frame["state"] = pd.Series([_queue_state(about, name) for name in names], dtype="str", index=frame.index)
-    frame["routing"] = [name in about.index and about.at[name, "type"] == "routing" for name in names]
+    known = {one.name: one for one in offered(queues, totals)}
+    about = [known.get(name) or Offered(name) for name in names]
+    frame["state"] = pd.Series([one.state for one in about], dtype="str", index=frame.index)
+    frame["routing"] = [one.routing for one in about]
     for kind, states in (("running", IN_USE), ("queued", QUEUED), ("held", HELD)):
         sums = totals[totals["state"].isin(states)].groupby("queue")[["jobs", "cores"]].sum().reindex(names)
         frame[kind] = sums["jobs"].fillna(0).astype("int64").to_numpy()
         if kind != "held":
             frame[f"{kind}_cores"] = sums["cores"].fillna(0).astype("int64").to_numpy()
-    frame["max_walltime_seconds"] = about["max_walltime_seconds"].reindex(names).to_numpy(dtype="float64")
+    frame["max_walltime_seconds"] = np.array([one.max_walltime_seconds for one in about], dtype="float64")
     grouped = waits.groupby("queue")["wait_seconds"]
     frame["started"] = grouped.size().reindex(names).fillna(0).astype("int64").to_numpy()
     frame["wait_half"] = grouped.quantile(0.5).reindex(names).to_numpy(dtype="float64")
@@ -199,12 +200,6 @@ def offered(queues: pd.DataFrame, totals: pd.DataFrame) -> list[Offered]:
         Offered(name, queue_state(enabled, started), kind == "routing", None if pd.isna(most) else float(most))
         for name, kind, enabled, started, most in zip(*columns, strict=True)
     ]
-
-
-def _queue_state(about: pd.DataFrame, name: str) -> str:
-    if name not in about.index:
-        return "unknown"
-    return queue_state(about.at[name, "enabled"], about.at[name, "started"])
 
 
 def queue_state(enabled: object, started: object) -> str:

@@ -11,10 +11,10 @@ from functools import lru_cache
 
 from webstat.native_reasons import maui, pbs, slurm
 from webstat.native_reasons.told import (
+    ARRAY_LIMIT,
     ASK,
     GONE,
     ITSELF,
-    MORE_AT_ONCE,
     THE_TIME,
     WITHOUT,
     Row,
@@ -25,11 +25,11 @@ from webstat.native_reasons.told import (
 )
 
 __all__ = [
+    "ARRAY_LIMIT",
     "ASK",
     "GONE",
     "ITSELF",
     "LONGEST",
-    "MORE_AT_ONCE",
     "ROWS",
     "THE_TIME",
     "WITHOUT",

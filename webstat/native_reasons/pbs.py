@@ -179,7 +179,7 @@ ROWS = rows(
     (r"Job will run in (?P<when>(?:non)?prime)time only", lambda match, waiting: Told(
         "later", f"Runs only {'outside' if match['when'].lower() == 'nonprime' else 'in'} prime time.",
         "A queue for all hours may start it sooner.")),
-    (r"Number of concurrent running subjobs limit", ARRAY_LIMIT),
+    (r"Number of concurrent running subjobs limit", lambda match, waiting: ARRAY_LIMIT),
     (r"(?P<whose>User|Group|Project) has reached queue(?P<here> running|(?: (?P<queue>\S+?)(?:'s)?) running)", _limit),
     (r"(?P<whose>User|Group|Project) has reached server", _limit),
     (r"(?:Queue (?P<queue>\S+)|Server) " + _PER + r"limit reached on resource (?P<name>\S+)", _limit),

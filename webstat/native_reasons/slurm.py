@@ -71,7 +71,7 @@ ROWS = rows(
     (r"Resources\b", FULL),
     (r"Priority\b", lambda match, waiting: order(waiting)),
     (r"Licenses\b", plain("licence", "The licences it needs are taken.", ELSEWHERE)),
-    (r"JobArrayTaskLimit\b", ARRAY_LIMIT),
+    (r"JobArrayTaskLimit\b", lambda match, waiting: ARRAY_LIMIT),
     (r"Partition(?:Down|Inactive)\b", lambda match, waiting: stopped(waiting)),
     (r"PartitionTimeLimit\b", never("asks for more walltime than its queue allows")),
     (r"PartitionNodeLimit\b", never("asks for more or fewer nodes than its queue allows")),

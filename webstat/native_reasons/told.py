@@ -126,7 +126,7 @@ def stopped(waiting: Waiting) -> Told:
 
 
 FULL = with_ahead("full", "The cluster is full", SOONER)
-ARRAY_LIMIT = plain("array_limit", "Its array runs as many tasks at once as it may.", MORE_AT_ONCE)
+ARRAY_LIMIT = Told("array_limit", "Its array runs as many tasks at once as it may.", MORE_AT_ONCE)
 
 
 def held_by_user(match: re.Match[str], waiting: Waiting) -> Told:
