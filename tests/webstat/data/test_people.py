@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import Engine, text
 
+from collector.lives import SIZES, WALLTIMES
 from collector.schema import JOB_STATES
 from collector.settings import ClusterSettings, Settings, StoreSettings
 from collector.store import PollTimes, Store
@@ -20,6 +21,7 @@ from tests.databases import store_at
 from tests.webstat.data.test_frames import totals
 from tests.webstat.recorded import record
 from tests.webstat.stores import Builder, Shape
+from webstat.answers.smaller import WALLTIME
 from webstat.data import people
 from webstat.data.people import DAYS, GROUP, USER
 from webstat.data.queries import people as queries
@@ -162,7 +164,15 @@ def test_what_jobs_cost_is_what_they_add_up_to_one_by_one(filled: Filled, by: st
         expected = sums["memory_used"] / sums["memory_asked"] if sums["memory_asked"] else None
         assert cost.memory_share == (None if expected is None else pytest.approx(expected))
         assert cost.walltime_share == (pytest.approx(sums["ran"] / sums["walltime"]) if sums["walltime"] else None)
-        assert by == USER or not alike
+        for kind in (one for one in alike if one.by == WALLTIME):
+            ran_for = [
+                job["ended_at"] - job["started_at"] for job in filled.jobs
+                if job[by] == name and (job["cluster"], job["queue"]) == (kind.cluster, kind.queue)
+                and job["started_at"] is not None and (job["ended_at"] or 0) >= filled.since and job["exit_status"] == 0
+                and job["walltime_seconds"] and np.searchsorted(WALLTIMES, job["walltime_seconds"]) == kind.walltime
+                and np.searchsorted(SIZES, job["cores"]) == kind.size and job["ended_at"] > job["started_at"]
+            ]  # fmt: skip
+            assert (kind.jobs, kind.fitted) == (len(ran_for), sum(ran <= kind.most for ran in ran_for))
         told += cost.cpu_jobs
     assert told
 
